@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/* compile.c: the pipeline, one line a stage. Read it first, after mmoec.h. */
+#include "mmoec.h"
+#include "../runtime/sha256.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the table of passes ------------------------------------------------------------------------------------- */
+
+static const struct pass {
+    const char *name;
+    struct model *(*run)(struct job *job, const struct model *m);
+} passes[] = {
+    {"fold", fold},
+    {"fuse", fuse},
+    {"tidy", tidy},
+};
+
+const char *const dump_stages[] = {"model", "fold", "fuse", "tidy", "plan", NULL};
+
+static bool dumps(const struct job *job, const char *stage)
+{
+    return job->options->dump && strcmp(job->options->dump, stage) == 0;
+}
+
+static const struct model *after(struct job *job, const char *stage, const struct model *m)
+{
+    if (!m)
+        return NULL;
+    check_model(m);
+    if (dumps(job, stage))
+        print_model(m, &job->dump);
+    return m;
+}
+
+static const struct model *run_passes(struct job *job, const struct model *m)
+{
+    for (size_t i = 0; i < COUNT(passes); i++)
+        m = after(job, passes[i].name, passes[i].run(job, m));
+    return m;
+}
+
+/* ---- from what the user typed to files ----------------------------------------------------------------------- */
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), k = strlen(suffix);
+    return n >= k && strcmp(text + n - k, suffix) == 0;
+}
+
+static bool exists(const char *path) { return access(path, F_OK) == 0; }
+
+static const char *find_config(struct job *job, const char *model)
+{
+    if (!is_directory(model))
+        return model;
+    const char *plain = join_path(job, model, "pipeline.config");
+    const char *exported = join_path(job, model, "assets/pipeline.config");
+    if (exists(plain) || exists(exported))
+        return exists(plain) ? plain : exported;
+    error(job, BAD_INPUT, in_file(job, model), "file", "give an EasyRec model directory, or FILE.config with --weights",
+          "there is no pipeline.config and no assets/pipeline.config");
+    return NULL;
+}
+
+/* The prefix of the checkpoint, or NULL: after an error if there must be one. */
+static const char *find_weights(struct job *job, bool needed)
+{
+    const struct options *o = job->options;
+    if (o->weights)
+        return find_checkpoint(job, o->weights);
+    if (is_directory(o->model) && (needed || has_checkpoint(o->model)))
+        return find_checkpoint(job, o->model);
+    if (needed)
+        error(job, BAD_USAGE, in_file(job, o->model), "usage", "for instance --weights model_dir/model.ckpt-1000",
+              "a config alone has no weights: give --weights PREFIX");
+    return NULL;
+}
+
+/* A C identifier from the base name of what the user named. */
+static const char *make_name(struct job *job)
+{
+    const struct options *o = job->options;
+    if (o->name)
+        return o->name;
+    const char *path = o->output && strcmp(o->output, "-") != 0 ? o->output : o->model;
+    char *copy = arena_copy(&job->arena, path, strlen(path));
+    for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/'; n--)
+        copy[n - 1] = 0;
+    char *name = arena_print(&job->arena, "%s", base_name(copy));
+    char *dot = strchr(name, '.');
+    if (dot && dot != name)
+        *dot = 0;
+    for (char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c))
+            *c = '_';
+    return isdigit((unsigned char)*name) || !*name ? arena_print(&job->arena, "m%s", name) : name;
+}
+
+/* The base name of the output without its suffix: what the .c includes. */
+static const char *file_name(struct job *job)
+{
+    const char *output = job->options->output;
+    if (!output || strcmp(output, "-") == 0)
+        return make_name(job);
+    const char *base = base_name(output);
+    size_t n = strlen(base);
+    return arena_copy(&job->arena, base, has_suffix(base, ".so") ? n - 3 : has_suffix(base, ".c") ? n - 2 : n);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+struct network *read_network(struct job *job, bool with_weights)
+{
+    const char *config_path = find_config(job, job->options->model);
+    const struct source *source = config_path ? read_source(job, config_path) : NULL;
+    struct config *config = source ? read_config(job, source) : NULL;
+    struct features *features = config ? read_features(job, config) : NULL;
+    const char *prefix = features ? find_weights(job, with_weights) : NULL;
+    struct tensors *tensors = prefix ? read_checkpoint(job, prefix) : NULL;
+    if (!features || job->errors || (with_weights && !tensors))
+        return NULL;
+
+    const struct model *lowered = after(job, "model", lower(job, config, features, tensors));
+    const struct model *bound = with_weights ? bind_weights(job, lowered, tensors) : lowered;
+    const struct model *selected = bound ? select_outputs(job, bound) : NULL;
+    const struct model *model = run_passes(job, selected);
+    if (!model || job->errors)
+        return NULL;
+
+    struct network *n = NEW(job, struct network);
+    *n = (struct network){.config = config, .features = features, .tensors = tensors, .original = bound,
+                          .model = model, .config_path = config_path, .checkpoint = prefix};
+    n->from = (struct provenance){.name = make_name(job), .file_name = file_name(job), .config = base_name(config_path),
+                                  .checkpoint = prefix ? base_name(prefix) : NULL, .features = features, .original = bound};
+    sha256(source->text, source->length, n->from.config_digest);
+    return n;
+}
+
+/* ---- compiling ------------------------------------------------------------------------------------------------- */
+
+struct generated *compile(struct job *job, const struct network *n)
+{
+    struct plan *p = make_plan(job, n->model);
+    if (p && dumps(job, "plan"))
+        print_plan(p, &job->dump);
+    struct weights *w = pack(job, p);
+    struct expected *e = w ? expect(job, p, w) : NULL;
+    return e ? emit(job, p, w, e, &n->from) : NULL;
+}
+
+void begin_job(struct job *job, const struct options *o)
+{
+    *job = (struct job){.options = o, .arena = {.fail_after = -1}};
+    job->dump.arena = &job->arena;
+}
+
+void end_job(struct job *job)
+{
+    close_files(job);
+    arena_free(&job->arena);
+}

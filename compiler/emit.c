@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+/* emit.c: the plan as C text.
+ *
+ * Prints numbers of the plan and decides nothing. A generated file has, in order: the banner; checks of the compiler;
+ * the weights; for each instruction set the words, the functions and the kernels the calls need, the calls of one
+ * block of rows (one a line, a comment saying what for), and the loop over blocks; then which of them serves, the
+ * self test, the record, and the functions that a user calls. Texts come from templates/; frame.c there shows the
+ * parts in their order.
+ */
+#include "mmoec.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* A kernel with its sizes. Equal layers share one. */
+struct instance {
+    enum kernel kernel;
+    enum act act;
+    int in, out, experts;
+    const char *name;       /* dense_272_256_relu */
+};
+
+/* Past so many different kernels they take sizes as arguments, so that text stays bounded. */
+#define MOST_INSTANCES 64
+
+struct emitter {
+    struct job *job;
+    const struct plan *p;
+    const struct provenance *from;
+    struct text *to;
+    struct instance *instances;
+    int n_instances;
+    bool sizes_in_calls;
+    const char *weights;    /* their C name; NULL: in a file of their own */
+};
+
+static const char *print(struct emitter *e, const char *format, ...) PRINTF_LIKE(2, 3);
+static const char *print(struct emitter *e, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char line[512];
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    return arena_copy(&e->job->arena, line, strlen(line));
+}
+
+/* ---- instances --------------------------------------------------------------------------------------------------- */
+
+static bool is_dense(enum kernel k) { return k == KERNEL_dense_linear || k == KERNEL_dense_relu; }
+
+static struct instance wanted(const struct emitter *e, const struct step *st)
+{
+    struct instance i = {st->kernel, st->kernel == KERNEL_act ? st->act : 0, st->in, st->out, st->experts, NULL};
+    if (e->sizes_in_calls)
+        i.in = i.out = i.experts = 0;
+    return i;
+}
+
+static const struct instance *find_instance(const struct emitter *e, const struct step *st)
+{
+    struct instance w = wanted(e, st);
+    for (int i = 0; i < e->n_instances; i++) {
+        const struct instance *k = &e->instances[i];
+        if (k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->out == w.out && k->experts == w.experts)
+            return k;
+    }
+    return NULL;
+}
+
+static const char *instance_name(struct emitter *e, const struct instance *i)
+{
+    const char *what = i->kernel == KERNEL_act ? print(e, "act_%s", act_name(i->act)) : kernel_name(i->kernel);
+    if (e->sizes_in_calls || i->kernel == KERNEL_ziln)
+        return what;
+    if (is_dense(i->kernel))
+        return print(e, "dense_%d_%d_%s", i->in, i->out, i->kernel == KERNEL_dense_relu ? "relu" : "linear");
+    return i->experts ? print(e, "%s_%d_%d", what, i->experts, i->out) : print(e, "%s_%d", what, i->out);
+}
+
+static void find_instances(struct emitter *e)
+{
+    e->n_instances = 0;
+    for (int i = 0; i < e->p->n_steps; i++) {
+        if (find_instance(e, &e->p->steps[i]))
+            continue;
+        struct instance *k = &e->instances[e->n_instances++];
+        *k = wanted(e, &e->p->steps[i]);
+        k->name = instance_name(e, k);
+    }
+}
+
+/* ---- calls ------------------------------------------------------------------------------------------------------- */
+
+static const char *stride(struct emitter *e, const struct place *at)
+{
+    return at->region == IN_X ? "xs" : print(e, "%zu", at->stride);
+}
+
+static const char *at(struct emitter *e, const struct place *at)
+{
+    static const char names[] = {'x', 's', 'y'};
+    return at->at ? print(e, "%c + %zu", names[at->region], at->at) : print(e, "%c", names[at->region]);
+}
+
+static const char *sizes(struct emitter *e, const struct step *st)
+{
+    if (!e->sizes_in_calls || st->kernel == KERNEL_ziln)
+        return "";
+    if (is_dense(st->kernel))
+        return print(e, ", %d, %d", st->in, st->out);
+    return st->experts ? print(e, ", %d, %d", st->experts, st->out) : print(e, ", %d", st->out);
+}
+
+static void add_expert_lists(struct emitter *e)
+{
+    int next = 0;
+    for (int i = 0; i < e->p->n_steps; i++) {
+        const struct step *st = &e->p->steps[i];
+        if (st->kernel != KERNEL_mix || st->list != next)
+            continue;
+        text_print(e->to,
+                   "/* Where each expert's output lies in scratch, and the stride of its rows, in floats. */\n"
+                   "static const size_t experts_%d[%d][2] = {", next++, st->experts);
+        for (int k = 0; k < st->experts; k++)
+            text_print(e->to, "%s{%zu, %zu},", k % 8 ? " " : "\n    ", st->expert[k].at, st->expert[k].stride);
+        text_print(e->to, "\n};\n\n");
+    }
+}
+
+static void add_call(struct emitter *e, int i, const char *isa)
+{
+    const struct step *st = &e->p->steps[i];
+    const char *name = find_instance(e, st)->name;
+    struct text line = {.arena = &e->job->arena};
+    if (st->kernel == KERNEL_mix)
+        text_print(&line, "    %s__%s(%s, %s, s, experts_%d, rows", name, isa, at(e, &st->g), stride(e, &st->g),
+                   st->list);
+    else
+        text_print(&line, "    %s__%s(%s, %s, rows", name, isa, at(e, &st->x), stride(e, &st->x));
+    if (is_dense(st->kernel) || st->kernel == KERNEL_dice)
+        text_print(&line, ", w + %zu", st->w);
+    text_print(&line, ", %s, %s%s);", at(e, &st->y), stride(e, &st->y), sizes(e, st));
+    text_print(e->to, "%-88s /* %s */\n", line.data, comment_text(e->job, st->what));
+}
+
+/* The drawn map of scratch: what lies where, and for which calls. */
+static void add_map(struct emitter *e)
+{
+    const struct plan *p = e->p;
+    text_print(e->to, "/* Scratch, in floats, for %d rows; calls are counted from 1.\n", p->row_block);
+    for (int i = 0; i < p->n_buffers; i++) {
+        const struct buffer *b = &p->buffers[i];
+        const struct value *v = &p->model->values[b->value];
+        text_print(e->to, " *   %8zu .. %8zu   calls %3d .. %3d   %s, %d columns\n", b->at, b->at + b->floats - 1,
+                   b->from + 1, b->to + 1, comment_text(e->job, v->name), v->width);
+    }
+    text_print(e->to, " */\n");
+}
+
+static void add_calls(struct emitter *e, const char *isa)
+{
+    text_print(e->to,
+               "static TARGET void block__%s(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)\n"
+               "{\n", isa);
+    for (int i = 0; i < e->p->n_steps; i++)
+        add_call(e, i, isa);
+    text_print(e->to, "}\n\n");
+}
+
+/* ---- kernels of one instruction set --------------------------------------------------------------------------------- */
+
+static const char *template_file(enum kernel kernel)
+{
+    static const char *const files[] = {
+#define KERNEL(name, file, form) file,
+#include "../templates/kernels.def"
+#undef KERNEL
+    };
+    return files[kernel];
+}
+
+static bool uses(const struct emitter *e, enum kernel kernel)
+{
+    for (int i = 0; i < e->n_instances; i++)
+        if (e->instances[i].kernel == kernel)
+            return true;
+    return false;
+}
+
+/* The functions of math.h that the kernels call. */
+static void add_math(struct emitter *e, const char *isa)
+{
+    static const struct { enum kernel kernel; const char *functions[2]; } calls[] = {
+        {KERNEL_dense_linear, {"v_identity"}}, {KERNEL_dense_relu, {"v_relu"}}, {KERNEL_dice, {"v_sigmoid"}},
+        {KERNEL_softmax, {"v_exp"}}, {KERNEL_ziln, {"v_softplus", "v_exp"}},
+    };
+    const char **names = NEW_ARRAY(e->job, 2 * COUNT(calls) + (size_t)e->n_instances, const char *);
+    int n = 0;
+    for (size_t i = 0; i < COUNT(calls); i++)
+        for (int k = 0; uses(e, calls[i].kernel) && k < 2 && calls[i].functions[k]; k++)
+            names[n++] = calls[i].functions[k];
+    for (int i = 0; i < e->n_instances; i++)
+        if (e->instances[i].kernel == KERNEL_act)
+            names[n++] = print(e, "v_%s", act_name(e->instances[i].act));
+    math_add(e->job, e->to, names, n, isa);
+}
+
+static void add_tiles(struct emitter *e, enum kernel kernel, const char *isa)
+{
+    if (!uses(e, kernel))
+        return;
+    const char *act = kernel == KERNEL_dense_relu ? "relu" : "linear";
+    const struct word words[] = {
+        {"TILE", print(e, "tile_%s__%s", act, isa)},
+        {"TILE_PANEL", print(e, "tile_panel_%s__%s", act, isa)},
+        {"ROW_PANEL", print(e, "row_panel_%s__%s", act, isa)},
+        {"EPILOGUE", kernel == KERNEL_dense_relu ? "v_relu" : "v_identity"},
+    };
+    template_add(e->job, e->to, "dense_tile.c", "tile", isa, words, (int)COUNT(words));
+    text_print(e->to, "\n");
+}
+
+static void add_kernel(struct emitter *e, const struct instance *k, const char *isa)
+{
+    struct word words[8];
+    int n = 0;
+    bool args = e->sizes_in_calls;
+    words[n++] = (struct word){"NAME", print(e, "%s__%s", k->name, isa)};
+    if (is_dense(k->kernel)) {
+        const char *act = k->kernel == KERNEL_dense_relu ? "relu" : "linear";
+        words[n++] = (struct word){"IN", args ? "in" : print(e, "%d", k->in)};
+        words[n++] = (struct word){"OUT", args ? "out" : print(e, "%d", k->out)};
+        words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out" : ""};
+        words[n++] = (struct word){"TILE_PANEL", print(e, "tile_panel_%s__%s", act, isa)};
+        words[n++] = (struct word){"ROW_PANEL", print(e, "row_panel_%s__%s", act, isa)};
+    } else if (k->kernel != KERNEL_ziln) {
+        words[n++] = (struct word){"N", args ? "n" : print(e, "%d", k->out)};
+        words[n++] = (struct word){"SIZES", !args ? "" : k->kernel == KERNEL_mix ? ", size_t experts, size_t n" : ", size_t n"};
+    }
+    if (k->kernel == KERNEL_mix)
+        words[n++] = (struct word){"EXPERTS", args ? "experts" : print(e, "%d", k->experts)};
+    if (k->kernel == KERNEL_act)
+        words[n++] = (struct word){"FUNCTION", print(e, "v_%s", act_name(k->act))};
+    text_print(e->to, "/* From %s. */\n", template_file(k->kernel));
+    template_add(e->job, e->to, template_file(k->kernel), "kernel", isa, words, n);
+    text_print(e->to, "\n");
+}
+
+static void add_isa(struct emitter *e, const char *isa)
+{
+    const struct word words[] = {
+        {"SCORE_ISA", print(e, "score__%s", isa)},
+        {"BLOCK", print(e, "block__%s", isa)},
+        {"ROW_BLOCK", print(e, "%d", e->p->row_block)},
+        {"OUTPUTS", print(e, "%d", e->p->outputs)},
+    };
+    bool x86 = strncmp(isa, "avx", 3) == 0;
+    text_print(e->to, "/* ---- %s ---- */\n\n%s", isa, x86 ? "#if defined __x86_64__\n" : "");
+    template_add(e->job, e->to, "simd.h", print(e, "words_%s", isa), NULL, NULL, 0);
+    text_print(e->to, "\n");
+    add_math(e, isa);
+    add_tiles(e, KERNEL_dense_linear, isa);
+    add_tiles(e, KERNEL_dense_relu, isa);
+    for (int i = 0; i < e->n_instances; i++)
+        add_kernel(e, &e->instances[i], isa);
+    add_calls(e, isa);
+    template_add(e->job, e->to, "frame.c", "score", NULL, words, (int)COUNT(words));
+    text_print(e->to, "\n");
+    template_add(e->job, e->to, "simd.h", "undef_words", NULL, NULL, 0);
+    text_print(e->to, "%s\n", x86 ? "#endif\n" : "");
+}
+
+/* ---- the file ------------------------------------------------------------------------------------------------------- */
+
+static bool baked(const struct emitter *e)
+{
+    return !e->job->options->weights_in || strcmp(e->job->options->weights_in, "c") == 0;
+}
+
+static const char *upper(struct emitter *e, const char *name)
+{
+    char *copy = arena_print(&e->job->arena, "%s", name);
+    for (char *c = copy; *c; c++)
+        *c = (char)toupper((unsigned char)*c);
+    return copy;
+}
+
+static const char *bytes(struct emitter *e, const unsigned char digest[32])
+{
+    struct text t = {.arena = &e->job->arena};
+    for (int i = 0; i < 32; i++)
+        text_print(&t, "%s0x%02x", i == 0 ? "" : i % 16 ? ", " : ",\n                  ", digest[i]);
+    return t.data;
+}
+
+static const char *quoted(struct emitter *e, const char *text)
+{
+    return print(e, "\"%s\"", escaped(&e->job->arena, text, strlen(text)));
+}
+
+static bool has_isa(const struct target *t, const char *prefix)
+{
+    for (size_t i = 0; i < COUNT(t->isas) && t->isas[i]; i++)
+        if (strncmp(t->isas[i], prefix, strlen(prefix)) == 0)
+            return true;
+    return false;
+}
+
+static bool dispatches(const struct emitter *e) { return e->p->target->isas[1] != NULL; }
+
+static void add_includes(struct emitter *e)
+{
+    text_print(e->to, "#include \"%s.h\"\n\n%s", e->from->file_name, dispatches(e) ? "#include <stdatomic.h>\n" : "");
+    if (has_isa(e->p->target, "avx"))
+        text_print(e->to, "#if defined __x86_64__\n#include <immintrin.h>\n#endif\n");
+    if (has_isa(e->p->target, "neon"))
+        text_print(e->to, "#include <arm_neon.h>\n");
+    text_print(e->to, "\n");
+    template_add(e->job, e->to, "frame.c", "checks", NULL, NULL, 0);
+    text_print(e->to, "\n");
+    template_add(e->job, e->to, "frame.c", "visibility", NULL, NULL, 0);
+    text_print(e->to, "\n");
+    template_add(e->job, e->to, "simd.h", "compiler", NULL, NULL, 0);
+    text_print(e->to, "\n");
+}
+
+static void add_output_names(struct emitter *e)
+{
+    const struct model *m = e->p->model;
+    text_print(e->to, "static const char *const output_names[%d] = {\n", e->p->outputs);
+    for (int i = 0; i < m->n_outputs; i++)
+        for (int j = 0; j < m->outputs[i].width; j++) {
+            const char *name = m->outputs[i].name;
+            text_print(e->to, "    %s,\n", quoted(e, m->outputs[i].vector ? print(e, "%s[%d]", name, j) : name));
+        }
+    text_print(e->to, "};\n\n");
+}
+
+static void add_expected(struct emitter *e, const struct expected *want)
+{
+    text_print(e->to, "/* The self test's: a checksum of the weights, then the bits of %d rows of scores. */\n"
+                      "static const uint32_t expected[%d] = {", TEST_ROWS, want->n_words);
+    for (int i = 0; i < want->n_words; i++)
+        text_print(e->to, "%s0x%08x,", i % 8 ? " " : "\n    ", want->words[i]);
+    text_print(e->to, "\n};\n\n");
+}
+
+static void add_self_test(struct emitter *e)
+{
+    const struct plan *p = e->p;
+    const struct word words[] = {
+        {"SCORE_FLOATS", print(e, "%zu", p->scratch_floats)}, {"WEIGHT_FLOATS", print(e, "%zu", p->weight_floats)},
+        {"TEST_ROWS", print(e, "%d", TEST_ROWS)}, {"INPUTS", print(e, "%d", p->inputs)},
+        {"OUTPUTS", print(e, "%d", p->outputs)},
+    };
+    template_add(e->job, e->to, "frame.c", "self_test", NULL, words, (int)COUNT(words));
+    text_print(e->to, "\n");
+}
+
+static void add_record(struct emitter *e, const struct weights *w, const struct expected *want)
+{
+    const struct plan *p = e->p;
+    unsigned char structure[32];
+    structure_digest(p, e->job, structure);
+    const struct word words[] = {
+        {"MODEL_RECORD", print(e, "%s_model", e->from->name)}, {"MODEL_NAME", quoted(e, e->from->name)},
+        {"NUMERICS", print(e, "%d", p->numerics->number)}, {"INPUTS", print(e, "%d", p->inputs)},
+        {"OUTPUTS", print(e, "%d", p->outputs)}, {"N_EXPECTED", print(e, "%d", want->n_words)},
+        {"SCRATCH_BYTES", print(e, "%zu", (p->scratch_floats + p->test_floats) * sizeof(float))},
+        {"WEIGHT_FLOATS", print(e, "%zu", p->weight_floats)}, {"STRUCTURE", bytes(e, structure)},
+        {"WEIGHTS_DIGEST", baked(e) ? bytes(e, w->digest) : "0"}, {"WEIGHTS", e->weights ? e->weights : "NULL"},
+        {"EXPECTED", baked(e) ? "expected" : "NULL"},
+    };
+    template_add(e->job, e->to, "frame.c", "record", NULL, words, (int)COUNT(words));
+    text_print(e->to, "\n");
+}
+
+static void add_api(struct emitter *e)
+{
+    const struct word words[] = {
+        {"MODEL_SCORE", print(e, "%s_score", e->from->name)}, {"MODEL_SELF_TEST", print(e, "%s_self_test", e->from->name)},
+        {"WEIGHTS", e->weights}, {"EXPECTED", "expected"}, {"INPUTS", print(e, "%d", e->p->inputs)},
+    };
+    const struct word record[] = {{"MODEL_RECORD", print(e, "%s_model", e->from->name)}};
+    if (baked(e)) {
+        template_add(e->job, e->to, "frame.c", "api", NULL, words, (int)COUNT(words));
+        text_print(e->to, "\n");
+    }
+    template_add(e->job, e->to, "frame.c", "plugin", NULL, record, 1);
+}
+
+static void add_score(struct emitter *e)
+{
+    const char *isa = e->p->target->isas[0];
+    const struct word words[] = {{"ISA_NAME", quoted(e, isa)}, {"SCORE_ISA", print(e, "score__%s", isa)}};
+    if (dispatches(e))
+        template_add(e->job, e->to, "frame.c", "choose_x86", NULL, NULL, 0);
+    else
+        template_add(e->job, e->to, "frame.c", "only", NULL, words, (int)COUNT(words));
+    text_print(e->to, "\n");
+}
+
+static void emit_c(struct emitter *e, const struct weights *w, const struct expected *want)
+{
+    add_banner(e->job, e->p, w, e->from, e->to);
+    add_includes(e);
+    if (baked(e)) {
+        e->weights = add_weights(e->job, w, e->p->weight_floats, e->to);
+        add_expected(e, want);
+    }
+    add_output_names(e);
+    add_expert_lists(e);
+    add_map(e);
+    text_print(e->to, "\n");
+    for (size_t i = 0; i < COUNT(e->p->target->isas) && e->p->target->isas[i]; i++)
+        add_isa(e, e->p->target->isas[i]);
+    add_score(e);
+    add_self_test(e);
+    add_record(e, w, want);
+    add_api(e);
+}
+
+/* ---- the header ------------------------------------------------------------------------------------------------------- */
+
+static void list_outputs(struct emitter *e)
+{
+    const struct model *m = e->p->model;
+    for (int i = 0; i < m->n_outputs; i++) {
+        const char *name = comment_text(e->job, m->outputs[i].name);
+        text_print(e->to, m->outputs[i].vector ? "%s%s[%d]" : "%s%s", i ? ", " : "", name, m->outputs[i].width);
+    }
+}
+
+static void emit_h(struct emitter *e)
+{
+    const struct plan *p = e->p;
+    const char *name = e->from->name, *big = upper(e, name);
+    text_print(e->to, "// SPDX-License-Identifier: 0BSD\n"
+                      "/* %s.h: an MMoE ranking model, written by mmoec %s; what it is stands in %s.c. */\n"
+                      "#ifndef %s_MODEL_H\n#define %s_MODEL_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n"
+                      "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n",
+               e->from->file_name, MMOEC_VERSION, e->from->file_name, big, big);
+    template_add(e->job, e->to, "mmoe.h", "record", NULL, NULL, 0);
+    text_print(e->to, "\n#define %s_INPUTS %d /* ", big, p->inputs);
+    text_print(e->to, "%s */\n#define %s_OUTPUTS %d /* ", comment_text(e->job, e->from->features->why), big, p->outputs);
+    list_outputs(e);
+    text_print(e->to, " */\n#define %s_SCRATCH %zu /* bytes, aligned to 64, for any number of rows */\n\n", big,
+               (p->scratch_floats + p->test_floats) * sizeof(float));
+    if (baked(e))
+        text_print(e->to,
+                   "/* x [rows][%d], y [rows][%d], scratch as above. Cannot fail, allocates nothing; threads may share everything\n"
+                   "   but x, y and scratch. Each row's scores depend on that row alone. Round-to-nearest, subnormals on. */\n"
+                   "void %s_score(const float *x, size_t rows, float *y, void *scratch);\n\n"
+                   "/* 0 if this build gives the bits that mmoec computed; else what struct mmoe_model says of self_test. */\n"
+                   "int %s_self_test(void *scratch);\n\n", p->inputs, p->outputs, name, name);
+    else
+        text_print(e->to, "/* The weights are in a file of their own: mmoe_open(&m, &%s_model, path) of libmmoe. */\n", name);
+    text_print(e->to, "extern const struct mmoe_model %s_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n", name);
+}
+
+struct generated *emit(struct job *job, const struct plan *p, const struct weights *w, const struct expected *want,
+                       const struct provenance *from)
+{
+    struct generated *g = NEW(job, struct generated);
+    g->c.arena = g->h.arena = &job->arena;
+    struct emitter e = {.job = job, .p = p, .from = from, .to = &g->c};
+    e.instances = NEW_ARRAY(job, (size_t)p->n_steps, struct instance);
+    find_instances(&e);
+    if (e.n_instances > MOST_INSTANCES) {
+        e.sizes_in_calls = true;
+        find_instances(&e);
+    }
+    emit_c(&e, w, want);
+    e.to = &g->h;
+    emit_h(&e);
+    if (!baked(&e)) {
+        fill_weights_file(job, p, w, want);
+        g->weights_file = w->file;
+        g->weights_bytes = w->file_bytes;
+    }
+    return g;
+}

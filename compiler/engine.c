@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/* engine.c: the ways to score rows, behind one face: walk, ahead of time, double reference, a compiled file. */
+#include "mmoec.h"
+#include "../runtime/kernels.h"
+#include "../runtime/mmoe.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum engine_kind { WALK, REFERENCE, LIBRARY };
+
+struct engine {
+    enum engine_kind kind;
+    const struct model *model;      /* NULL for a compiled file */
+    const struct plan *plan;
+    const struct weights *weights;
+    const struct mmoe_kernels *kernels;
+    struct mmoe library;
+    void *scratch;
+    int inputs, outputs;
+};
+
+static struct engine *new_engine(struct job *job, enum engine_kind kind, const struct network *n)
+{
+    struct engine *e = NEW(job, struct engine);
+    e->kind = kind;
+    e->model = n->model;
+    for (int i = 0; i < n->model->n_inputs; i++)
+        e->inputs += n->model->values[n->model->inputs[i]].width;
+    for (int i = 0; i < n->model->n_outputs; i++)
+        e->outputs += n->model->outputs[i].width;
+    return e;
+}
+
+static struct engine *open_walk(struct job *job, const struct network *n, const char *isa)
+{
+    struct engine *e = new_engine(job, WALK, n);
+    e->kernels = *isa ? mmoe_kernels_named(isa) : mmoe_kernels_best();
+    if (!e->kernels) {
+        error(job, SYSTEM_FAILED, (struct pos){0}, "engine", NULL, "this machine cannot run %s", isa);
+        return NULL;
+    }
+    e->plan = make_plan(job, n->model);
+    e->weights = pack(job, e->plan);
+    if (!e->weights)
+        return NULL;
+    e->scratch = new_scratch(job, e->plan);
+    return e;
+}
+
+struct engine *open_so(struct job *job, const char *path)
+{
+    struct engine *e = NEW(job, struct engine);
+    enum mmoe_status status = mmoe_open(&e->library, NULL, path);
+    if (status != MMOE_OK) {
+        error(job, BAD_INPUT, in_file(job, path), "model", "mmoec compile MODEL -o NAME.so writes one", "%s",
+              mmoe_status_text(status));
+        return NULL;
+    }
+    const struct mmoe_model *r = e->library.record;
+    char *room = arena_alloc(&job->arena, r->scratch_bytes + 64);
+    e->kind = LIBRARY;
+    e->scratch = room + (64 - (uintptr_t)room % 64) % 64;
+    e->inputs = (int)r->inputs;
+    e->outputs = (int)r->outputs;
+    if (mmoe_self_test(&e->library, e->scratch) != MMOE_OK) {
+        error(job, SYSTEM_FAILED, in_file(job, path), "self-test", NULL, "%s", mmoe_status_text(MMOE_SELF_TEST));
+        mmoe_close(&e->library);
+        return NULL;
+    }
+    return e;
+}
+
+static struct engine *open_aot(struct job *job, const struct network *n)
+{
+    const char *tmp = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    struct generated *g = compile(job, n);
+    char *dir = arena_print(&job->arena, "%s/mmoec-XXXXXX", tmp);
+    if (!g)
+        return NULL;
+    if (!mkdtemp(dir)) {
+        error(job, SYSTEM_FAILED, (struct pos){0}, "file", "set TMPDIR", "cannot make a directory in %s", tmp);
+        return NULL;
+    }
+    const char *so = arena_print(&job->arena, "%s/model.so", dir), *w = arena_print(&job->arena, "%s/model.weights", dir);
+    bool built = build_library(job, g, n->from.file_name, so) &&
+                 (!g->weights_file || write_file(job, w, g->weights_file, g->weights_bytes));
+    struct engine *e = built ? open_so(job, so) : NULL;
+    unlink(so);
+    unlink(w);
+    rmdir(dir);
+    if (e)
+        e->model = n->model;
+    return e;
+}
+
+struct engine *open_engine(struct job *job, const struct network *n, const char *name)
+{
+    if (strncmp(name, "walk", 4) == 0)
+        return open_walk(job, n, name[4] ? name + 5 : "");
+    if (strcmp(name, "aot") == 0)
+        return open_aot(job, n);
+    return new_engine(job, REFERENCE, n);
+}
+
+void close_engine(struct engine *e)
+{
+    if (e && e->kind == LIBRARY)
+        mmoe_close(&e->library);
+}
+
+int engine_inputs(const struct engine *e) { return e->inputs; }
+
+int engine_outputs(const struct engine *e) { return e->outputs; }
+
+const char *column_name(struct job *job, const struct model *m, int column)
+{
+    for (int i = 0; i < m->n_outputs; column -= m->outputs[i++].width)
+        if (column < m->outputs[i].width)
+            return m->outputs[i].vector ? arena_print(&job->arena, "%s[%d]", m->outputs[i].name, column)
+                                        : m->outputs[i].name;
+    bug("no such column");
+}
+
+const char *engine_column(struct job *job, const struct engine *e, int column)
+{
+    return e->kind == LIBRARY ? e->library.record->output_names[column] : column_name(job, e->model, column);
+}
+
+const char *engine_isa(const struct engine *e)
+{
+    return e->kind == REFERENCE ? "double" : e->kind == WALK ? e->kernels->isa : e->library.record->chosen_isa();
+}
+
+bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y)
+{
+    if (e->kind == WALK)
+        walk(e->plan, e->weights, e->kernels, x, rows, y, e->scratch);
+    if (e->kind == LIBRARY)
+        mmoe_score(&e->library, x, (size_t)e->inputs, rows, y, e->scratch);
+    if (e->kind != REFERENCE)
+        return true;
+    double *z = NEW_ARRAY(job, rows * (size_t)e->outputs, double);
+    bool good = eval(job, e->model, x, rows, z, NULL);
+    for (size_t i = 0; i < rows * (size_t)e->outputs; i++)
+        y[i] = (float)z[i];
+    return good;
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Files of others, and our own output.
+ *
+ * The idea: input is read with pread and never mapped, since a mapped file that someone truncates
+ * kills the process with SIGBUS; here it becomes an error. Output appears at once or not at all: it
+ * is written beside its place and renamed.
+ *
+ * How to read it: reason() words the system's errors, then opening and reading, then writing. What
+ * the system says about a file of the user's is the user's error (BAD_INPUT); what it refuses to do
+ * for us is SYSTEM_FAILED.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mmoec.h"
+
+#define LARGEST_TEXT ((uint64_t)1 << 30) /* lines and columns are ints */
+#define CHUNK 16384                      /* bytes at a time when files are compared */
+#define TEMPORARY_NAMES 100              /* tries; another is taken only if a name exists already */
+
+struct open_file {
+    struct file file;
+    struct open_file *next;
+};
+
+/* strerror depends on the locale and is not safe with threads. */
+static const char *reason(struct job *job, int e)
+{
+    switch (e) {
+    case ENOENT:
+        return "there is no such file";
+    case ENOTDIR:
+        return "a part of the path is not a directory";
+    case EACCES:
+    case EPERM:
+        return "permission denied";
+    case EISDIR:
+        return "it is a directory";
+    case ENOSPC:
+    case EDQUOT:
+        return "no space left on the disk";
+    case EFBIG:
+        return "the file would become larger than the system allows";
+    case EROFS:
+        return "the file system is read-only";
+    case EMFILE:
+    case ENFILE:
+        return "too many open files";
+    case ENAMETOOLONG:
+        return "the name is too long";
+    case ELOOP:
+        return "too many symbolic links";
+    case EIO:
+        return "input/output error";
+    default:
+        return arena_print(&job->arena, "system error %d", e);
+    }
+}
+
+/* ---- names ---- */
+
+const char *base_name(const char *path)
+{
+    const char *base = path;
+    for (const char *p = path; *p; p++)
+        if (p[0] == '/' && p[1] && p[1] != '/')
+            base = p + 1;
+    return base;
+}
+
+const char *join_path(struct job *job, const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+    if (!n || name[0] == '/')
+        return arena_copy(&job->arena, name, strlen(name));
+    return arena_print(&job->arena, "%s%s%s", dir, dir[n - 1] == '/' ? "" : "/", name);
+}
+
+bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* ---- reading ---- */
+
+static struct file *refuse(struct job *job, const char *path, int e)
+{
+    bool ours = e == EMFILE || e == ENFILE || e == ENOMEM;
+    error(job, ours ? SYSTEM_FAILED : BAD_INPUT, in_file(job, path), "file", NULL,
+          "cannot be opened: %s", reason(job, e));
+    return NULL;
+}
+
+struct file *open_file(struct job *job, const char *path)
+{
+    if (!path)
+        return NULL;
+    struct open_file *f =
+        NEW(job, struct open_file); /* before open(): a failed allocation must not lose a file */
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC |
+                            O_NONBLOCK); /* or opening a named pipe would wait for its writer */
+    if (fd < 0)
+        return refuse(job, path, errno);
+    f->file = (struct file){.fd = fd, .name = base_name(path)};
+    f->next = job->files;
+    job->files = f;
+    if (fstat(fd, &st) != 0)
+        return refuse(job, path, errno);
+    if (S_ISDIR(st.st_mode))
+        return refuse(job, path, EISDIR);
+    if (!S_ISREG(st.st_mode)) {
+        error(job, BAD_INPUT, in_file(job, path), "file", NULL, "is not a regular file");
+        return NULL;
+    }
+    f->file.bytes = (uint64_t)st.st_size;
+    return &f->file;
+}
+
+void close_files(struct job *job)
+{
+    for (struct open_file *f = job->files; f; f = f->next)
+        close(f->file.fd);
+    job->files = NULL;
+}
+
+static bool cut_short(struct job *job, const struct file *f, uint64_t offset, size_t bytes,
+                      uint64_t has)
+{
+    error(job, BAD_INPUT, in_file(job, f->name), "truncated", NULL,
+          "has %llu bytes; %llu bytes at %llu were to be read", (unsigned long long)has,
+          (unsigned long long)bytes, (unsigned long long)offset);
+    return false;
+}
+
+bool read_at(struct job *job, const struct file *f, uint64_t offset, void *to, size_t bytes)
+{
+    if (!f)
+        return false;
+    if (offset > f->bytes || bytes > f->bytes - offset)
+        return cut_short(job, f, offset, bytes, f->bytes);
+    for (size_t done = 0; done < bytes;) {
+        size_t part = bytes - done < INT_MAX ? bytes - done : INT_MAX;
+        ssize_t n = pread(f->fd, (char *)to + done, part, (off_t)(offset + done));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            error(job, BAD_INPUT, in_file(job, f->name), "file", NULL, "cannot be read: %s",
+                  reason(job, errno));
+            return false;
+        }
+        if (n == 0) /* it became shorter since it was opened */
+            return cut_short(job, f, offset, bytes, offset + done);
+        done += (size_t)n;
+    }
+    return true;
+}
+
+const struct source *read_source(struct job *job, const char *path)
+{
+    struct file *f = open_file(job, path);
+    if (!f)
+        return NULL;
+    if (f->bytes > LARGEST_TEXT) {
+        error(job, BAD_INPUT, in_file(job, f->name), "file", NULL,
+              "has %llu bytes, too many for a text", (unsigned long long)f->bytes);
+        return NULL;
+    }
+    char *text = arena_alloc(&job->arena, (size_t)f->bytes + 1);
+    if (!read_at(job, f, 0, text, (size_t)f->bytes))
+        return NULL;
+    struct source *s = NEW(job, struct source);
+    *s = (struct source){.name = f->name, .text = text, .length = (size_t)f->bytes};
+    return s;
+}
+
+/* ---- writing ---- */
+
+static bool cannot_write(struct job *job, const char *path, int e)
+{
+    error(job, SYSTEM_FAILED, in_file(job, path), "file", NULL, "cannot be written: %s",
+          reason(job, e));
+    return false;
+}
+
+/* Whether the open file holds exactly these bytes. */
+static bool same_bytes(int fd, const char *bytes, size_t length)
+{
+    char chunk[CHUNK];
+    for (size_t done = 0; done < length;) {
+        size_t part = length - done < CHUNK ? length - done : CHUNK;
+        ssize_t n = pread(fd, chunk, part, (off_t)done);
+        if (n <= 0 || memcmp(chunk, bytes + done, (size_t)n) != 0)
+            return false;
+        done += (size_t)n;
+    }
+    return true;
+}
+
+static bool already_there(const char *path, const struct stat *st, const void *bytes, size_t length)
+{
+    if (!S_ISREG(st->st_mode) || (uint64_t)st->st_size != length)
+        return false;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool same = same_bytes(fd, bytes, length);
+    close(fd);
+    return same;
+}
+
+/* Writes everything and closes; 0 or an errno. */
+static int write_and_close(int fd, const char *bytes, size_t length)
+{
+    int e = 0;
+    for (size_t done = 0; done < length && !e;) {
+        size_t part = length - done < INT_MAX ? length - done : INT_MAX;
+        ssize_t n = write(fd, bytes + done, part);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            e = errno;
+    }
+    if (close(fd) != 0 && !e)
+        e = errno;
+    return e;
+}
+
+/* Opens a new file beside `path`; its name goes to `name`. Not mkstemp: its files can be read by
+ * the owner alone. */
+static int open_beside(const char *path, char *name, size_t room)
+{
+    for (int i = 0; i < TEMPORARY_NAMES; i++) {
+        snprintf(name, room, "%s.tmp-%ld-%d", path, (long)getpid(), i);
+        int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+bool write_file(struct job *job, const char *path, const void *bytes, size_t length)
+{
+    struct stat st;
+    bool exists = stat(path, &st) == 0;
+    if (exists && S_ISDIR(st.st_mode))
+        return cannot_write(job, path, EISDIR);
+    if (exists && already_there(path, &st, bytes, length))
+        return true;
+    size_t room = strlen(path) + 64;
+    char *name = arena_alloc(&job->arena, room);
+    bool replace = !exists || S_ISREG(st.st_mode); /* /dev/stdout is written to, not replaced */
+    int fd = replace ? open_beside(path, name, room) : open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return cannot_write(job, path, errno);
+    int e = write_and_close(fd, bytes, length);
+    if (!e && replace && rename(name, path) != 0)
+        e = errno;
+    if (e && replace)
+        unlink(name);
+    return e ? cannot_write(job, path, e) : true;
+}

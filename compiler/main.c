@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/* main.c: the program. Only here is anything printed, and only from here does the program leave. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void show_all(const struct job *job)
+{
+    const char *no_color = getenv("NO_COLOR");
+    bool colour = isatty(STDERR_FILENO) && !(no_color && *no_color);
+    for (const struct message *m = job->messages; m; m = m->next)
+        show_message(m, colour, stderr);
+}
+
+static bool run(struct job *job, struct text *to)
+{
+    const char *command = job->options->command;
+    if (strcmp(command, "compile") == 0)
+        return do_compile(job, to);
+    if (strcmp(command, "inspect") == 0)
+        return do_inspect(job, to);
+    if (strcmp(command, "verify") == 0)
+        return do_verify(job, to);
+    return do_score(job, stdout);
+}
+
+static enum result finish(struct job *job, const struct text *to, bool good)
+{
+    show_all(job);
+    if (job->dump.length)
+        fwrite(job->dump.data, 1, job->dump.length, stdout);
+    if (to->length)
+        fwrite(to->data, 1, to->length, stdout);
+    if (ferror(stdout) || fflush(stdout) != 0) {
+        fprintf(stderr, "mmoec: error: standard output cannot be written [file]\n");
+        return SYSTEM_FAILED;
+    }
+    return good ? OK : job->result ? job->result : SYSTEM_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    static struct job job;              /* static: a jump keeps its values */
+    static struct options options;
+    jmp_buf no_memory;
+    begin_job(&job, &options);
+    if (setjmp(no_memory)) {
+        fprintf(stderr, "mmoec: error: out of memory [memory]\n");
+        end_job(&job);
+        return SYSTEM_FAILED;
+    }
+    job.arena.no_memory = &no_memory;
+    struct text to = {.arena = &job.arena};
+    enum todo todo = read_command_line(&job, argc, argv, &options, stdout);
+    bool good = todo == RUN ? run(&job, &to) : todo == SAID;
+    enum result result = finish(&job, &to, good);
+    end_job(&job);
+    return (int)result;
+}

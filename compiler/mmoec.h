@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: Apache-2.0
+/* mmoec: a compiler from a trained EasyRec MMoE model to C.
+ *
+ * This header is the story of one compilation, in the order in which it happens; each part uses only what
+ * stands above it. A model goes one way:
+ *
+ *   pipeline.config --prototext--> message --lower--> model --fold, fuse, tidy--> model --plan--> plan --emit--> C
+ *   model.ckpt-N.*  --ckpt-------> tensors --bind------^                                  |\-----pack--> weights
+ *                                                                                         \------walk--> scores
+ *
+ * Rules that hold everywhere: a stage takes the job and a value, leaves the value alone and returns a new one;
+ * a stage that fails has told the user why and returns NULL (or false); a stage given NULL returns NULL. All
+ * memory comes from the job's arena and lives until the job ends; nobody tests an allocation: a failed one
+ * jumps to the job's entry point. Nothing here prints or exits; messages are records of the job.
+ */
+#ifndef MMOEC_H
+#define MMOEC_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define MMOEC_VERSION "0.1.0"
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* ---- arena.c: memory of one compilation -------------------------------------------------------------- */
+
+struct arena {
+    struct arena_block *blocks;
+    char *next, *end;
+    jmp_buf *no_memory;     /* where a failed allocation goes */
+    long fail_after;        /* tests: the n-th block allocation from now fails; -1 never */
+};
+
+void *arena_alloc(struct arena *a, size_t bytes);                 /* zeroed, aligned to 16; never NULL */
+void *arena_array(struct arena *a, size_t n, size_t size);        /* n * size with an overflow check */
+char *arena_print(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
+char *arena_copy(struct arena *a, const char *text, size_t length);     /* adds the final NUL */
+void arena_free(struct arena *a);
+
+#define NEW(job, type) ((type *)arena_alloc(&(job)->arena, sizeof(type)))
+#define NEW_ARRAY(job, n, type) ((type *)arena_array(&(job)->arena, (n), sizeof(type)))
+
+/* A text that grows; memory from the arena (a grown text leaves its old bytes behind). */
+struct text {
+    struct arena *arena;
+    char *data;             /* always NUL-terminated once something was added */
+    size_t length, room;
+};
+
+void text_add(struct text *t, const char *bytes, size_t length);
+void text_print(struct text *t, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* ---- diag.c: messages with a picture ----------------------------------------------------------------- */
+
+/* Exit codes of the program and results of a job (design: "What the user types"). When messages of several
+   kinds were given, the job's result is that of the first error. */
+enum result { OK = 0, BAD_INPUT = 1, BAD_USAGE = 2, UNSUPPORTED = 3, NOT_VERIFIED = 4, SYSTEM_FAILED = 5 };
+
+/* A text of the user's that messages can point into. */
+struct source {
+    const char *name;       /* as it stands in messages: pipeline.config */
+    const char *text;       /* NULL: binary; messages carry no picture */
+    size_t length;
+};
+
+/* A place: `line` and `column` count from 1; line 0 means the file as a whole; source NULL, no place at all. */
+struct pos {
+    const struct source *source;
+    int line, column, length;       /* length: how many bytes the caret underlines, at least 1 */
+};
+
+enum severity { NOTE, WARNING, ERROR };
+
+struct message {
+    enum severity severity;
+    enum result result;     /* for an error: what the job will return */
+    struct pos pos;
+    const char *tag;        /* the message's kind, a stable word: "unknown-field"; NULL for notes */
+    const char *text;       /* one line, lower case, no full stop */
+    const char *hint;       /* the cure, shown below the picture; NULL if there is none */
+    struct message *next;
+};
+
+struct options;
+struct job {
+    struct arena arena;
+    struct message *messages, *last_message;
+    int errors, warnings;
+    enum result result;             /* of the first error */
+    const struct options *options;  /* below, at "all of it" */
+    struct text dump;               /* what --dump asked for */
+    struct open_file *files;        /* closed when the job ends */
+};
+
+/* Reports; never returns anything to test: the caller returns NULL or false itself. `hint` may be NULL. */
+void error(struct job *job, enum result result, struct pos pos, const char *tag, const char *hint, const char *format,
+           ...) PRINTF_LIKE(6, 7);
+void warning(struct job *job, struct pos pos, const char *tag, const char *hint, const char *format, ...)
+    PRINTF_LIKE(5, 6);
+void note(struct job *job, struct pos pos, const char *format, ...) PRINTF_LIKE(3, 4);
+
+struct pos in_file(struct job *job, const char *name);      /* a place: the file as a whole */
+/* The message as the terminal shows it, picture and hint included; bytes that are not printable are escaped. */
+void show_message(const struct message *m, bool colour, FILE *to);
+/* The name among `names` (NULL-terminated) nearest to `word`, or NULL if none is near. */
+const char *near_miss(const char *word, const char *const *names);
+/* `text` with quotes, backslashes, control and non-ASCII bytes escaped as C does; safe in messages and comments. */
+const char *escaped(struct arena *a, const char *text, size_t length);
+/* Length of the UTF-8 sequence at p, its code point in *code; 0 if there is no valid one. */
+int utf8(const unsigned char *p, size_t left, uint32_t *code);
+_Noreturn void bug(const char *format, ...) PRINTF_LIKE(1, 2);      /* our fault: says so and aborts */
+
+/* ---- file.c: files of others are read with pread, never mapped ---------------------------------------- */
+
+struct file {
+    int fd;
+    const char *name;       /* for messages: the base name */
+    uint64_t bytes;         /* at opening */
+};
+
+struct file *open_file(struct job *job, const char *path);          /* NULL after an error; closed with the job */
+bool read_at(struct job *job, const struct file *f, uint64_t offset, void *to, size_t bytes);
+const struct source *read_source(struct job *job, const char *path);    /* the whole file as text */
+/* Writes to a temporary name beside `path` and renames: a failure leaves what was there. Equal bytes: untouched. */
+bool write_file(struct job *job, const char *path, const void *bytes, size_t length);
+void close_files(struct job *job);
+const char *base_name(const char *path);
+const char *join_path(struct job *job, const char *dir, const char *name);
+bool is_directory(const char *path);
+
+/* ---- prototext.c: protobuf text format ------------------------------------------------------------------ */
+
+/* A parsed message; positions are kept beside it. protobuf-c types appear only in files that include its header. */
+struct config {
+    const struct source *source;
+    struct ProtobufCMessage *message;       /* an easyrec__EasyRecConfig */
+    struct field_pos *positions;            /* by (message, field number, index) */
+    size_t n_positions;
+};
+
+/* What the schema says beyond the descriptors: rows of easyrec_fields.def. */
+struct config *read_config(struct job *job, const struct source *source);
+/* Where field `number` (its `index`-th value) of `message` stands; the message's own place if it is absent. */
+struct pos field_pos(const struct config *c, const void *message, unsigned number, size_t index);
+/* Does the message have a value of that field (of a repeated one: any)? */
+bool field_set(const void *message, unsigned number);
+
+/* ---- ckpt.c: TensorFlow checkpoints ----------------------------------------------------------------------- */
+
+enum dtype { DT_OTHER = 0, DT_FLOAT = 1, DT_DOUBLE = 2, DT_INT64 = 9, DT_BFLOAT16 = 14, DT_HALF = 19 };
+
+/* A run of a tensor's elements in a file. Pieces of a tensor are in ascending order, without holes. */
+struct piece {
+    const struct file *file;
+    uint64_t offset;                /* in bytes */
+    uint64_t first, count;          /* elements, row-major in the whole tensor */
+    uint32_t crc;                   /* of its bytes, unmasked crc32c */
+};
+
+#define MAX_RANK 8
+struct tensor {
+    const char *name;
+    int dtype;                      /* enum dtype, or TensorFlow's number of another type */
+    int rank;
+    uint64_t dim[MAX_RANK];
+    struct piece *pieces;
+    int n_pieces;
+    bool big_endian;
+};
+
+struct tensors {
+    const char *name;               /* for messages: model.ckpt-60.index */
+    const char *prefix;             /* path without .index */
+    struct tensor *tensor;          /* by name, ascending bytes */
+    size_t n_tensors;
+    uint64_t index_bytes;
+};
+
+/* The prefix of the checkpoint that `path` means: a prefix, a .index file, or a directory (the largest step of its
+   model.ckpt-<step>.index; a SavedModel's variables). NULL after an error. */
+const char *find_checkpoint(struct job *job, const char *path);
+bool has_checkpoint(const char *dir);                   /* would find_checkpoint find one in this directory? */
+struct tensors *read_checkpoint(struct job *job, const char *prefix);
+const struct tensor *find_tensor(const struct tensors *ts, const char *name);
+const char *dtype_name(int dtype);                      /* "float32" */
+uint64_t tensor_count(const struct tensor *t);          /* number of elements */
+const char *shape_text(struct job *job, const struct tensor *t);        /* "[272,256]" */
+/* All elements as double (float, double, half, bfloat16). Checks the sums of the bytes if `check`. */
+bool read_tensor(struct job *job, const struct tensor *t, bool check, double *to);
+uint32_t crc32c(uint32_t crc, const void *bytes, size_t n);             /* continues `crc`; 0 to begin */
+
+/* ---- model: operations over named values -------------------------------------------------------------------- */
+
+enum op_kind {
+#define OP(name, ...) OP_##name,
+#include "ops.def"
+#undef OP
+    N_OPS
+};
+
+enum act {
+#define ACT(name, ...) ACT_##name,
+#include "acts.def"
+#undef ACT
+    N_ACTS
+};
+
+enum type { F32 };                  /* of a value; bf16 and int8 come with their numerics */
+enum axis { PER_ROW };              /* what a value is repeated over; users and sequence steps come */
+
+struct value {
+    const char *name;               /* unique; "mmoe/expert_0/dnn_0" */
+    int width;
+    enum type type;
+    enum axis axis;
+    int op;                         /* which makes it; -1 for a model's input */
+};
+
+/* A tensor that the model wants: lowering says which, binding finds it. */
+struct want {
+    const char *name;
+    int rank;
+    int dim[2];                     /* a kernel is [in][out] */
+    struct pos pos;                 /* in the config: what implies it */
+    const char *why;                /* for a shape message: 'the group "all" has 17 features ...'; or NULL */
+    const struct tensor *tensor;    /* set by bind */
+};
+
+/* A batch norm: y = (z - mean) * gamma / sqrt(variance + epsilon) + beta. Indices of wants; -1: 1 for gamma,
+   0 for beta. Source: EasyRec's dnn.py, TensorFlow's batch_normalization. */
+struct norm {
+    int gamma, beta, mean, variance;
+    double epsilon;
+};
+
+/* The recipe of a part of a dense layer's weights: kernel and bias of a checkpoint, batch norms that were folded
+   in (in the order they apply), and where it lands. No numbers: they are computed by weigh(). */
+struct block {
+    int kernel, bias;               /* wants; bias -1: zeros */
+    const struct norm *norms;
+    int n_norms;
+    int column;                     /* first of its columns in the layer's outputs */
+    int in, out;
+    int part;                       /* of a batched layer */
+};
+
+/* One operation. `in` and `out` are values. Which fields count is said by the op's row in ops.def. */
+struct op {
+    enum op_kind kind;
+    struct pos pos;
+    int *in;
+    int n_in;
+    int out;
+    enum act act;                   /* act */
+    int first;                      /* slice: first column */
+    int parts;                      /* dense: number of equal layers side by side, each over its own share of the input */
+    struct block *blocks;           /* dense: in ascending (part, column); they cover all columns */
+    int n_blocks;
+    struct norm norm;               /* batch_norm; dice: mean, variance, epsilon, and gamma is its alpha */
+};
+
+enum output_type { FLOAT_OUTPUT, CLASS_OUTPUT };
+
+struct output {
+    const char *name;               /* EasyRec's: probs_ctr */
+    const char *tower;
+    int value;
+    int width;                      /* columns it takes */
+    bool vector;                    /* its columns are named probs_grade[0], ...; else it is a number a row */
+    enum output_type type;
+};
+
+struct model {
+    struct value *values;
+    int n_values, room_values;
+    struct op *ops;                 /* in an order in which operands come first */
+    int n_ops, room_ops;
+    int *inputs;                    /* values */
+    int n_inputs;
+    struct output *outputs;
+    int n_outputs;
+    struct want *wants;
+    int n_wants, room_wants;
+};
+
+struct model *new_model(struct job *job);
+struct model *copy_model(struct job *job, const struct model *m);      /* deep, but for texts and tensors */
+int add_value(struct job *job, struct model *m, const char *name, int width, int op);
+struct op *add_op(struct job *job, struct model *m, enum op_kind kind, struct pos pos, const char *out_name, int width,
+                  const int *in, int n_in);
+int add_want(struct job *job, struct model *m, struct want want);     /* the same name again: the same index */
+void check_model(const struct model *m);                              /* bug() if an invariant is broken */
+void print_model(const struct model *m, struct text *to);
+const char *op_name(enum op_kind kind);
+const char *act_name(enum act act);                                   /* "relu", as kernels are named */
+
+/* ---- features.c: names and widths of what enters the experts ---------------------------------------------- */
+
+enum feature_order { ORDER_CONFIG, ORDER_NAME };
+
+struct feature {
+    const char *key;                /* feature_name or the first input name */
+    const char *kind;               /* "IdFeature" */
+    const char *column;             /* EasyRec's column name: "user_id_embedding" */
+    const char *table;              /* its variable, or NULL */
+    uint64_t table_rows;
+    int first, width;               /* columns in the experts' input; width 0 if it is not known */
+    const char *trouble;            /* why scoring from rows will not be possible; NULL if it will */
+    struct pos pos;
+};
+
+struct features {
+    struct feature *feature;        /* in the order of their columns */
+    int n_features;
+    int width;                      /* sum, or 0 if a width is not known */
+    int batch_norms;                /* unnamed ones that the input layer makes before the experts' */
+    enum feature_order order;
+    const char *why;                /* for shape messages: 'the group "all" has 17 features of 16 columns: 272' */
+};
+
+struct features *read_features(struct job *job, const struct config *c);
+
+/* ---- lower_mmoe.c: EasyRec's MMoE -> model ----------------------------------------------------------------- */
+
+/* `width` of the experts' input, when the features do not tell, is taken from the gate's kernel in `tensors`,
+   which may be NULL (inspect). */
+struct model *lower(struct job *job, const struct config *c, const struct features *f, const struct tensors *tensors);
+
+/* The outputs that --outputs names (NULL or "scores": every probs_* and y_*; "all"), in the model's order. */
+struct model *select_outputs(struct job *job, const struct model *m);
+
+/* ---- bind.c, weigh.c: wanted tensors <- a table of tensors; recipes -> numbers -------------------------------- */
+
+/* Finds every want, checks shape, type, checksum and finiteness. */
+struct model *bind_weights(struct job *job, const struct model *m, const struct tensors *tensors);
+/* kernel [in][out] and bias [out] of one block, norms folded, in double. */
+bool weigh(struct job *job, const struct model *m, const struct block *b, double *kernel, double *bias);
+/* Scale and shift of a batch norm: y = z * scale + shift. */
+bool weigh_norm(struct job *job, const struct model *m, const struct norm *n, int width, double *scale, double *shift);
+/* Per-unit numbers of dice: [3][width]: alpha, 1/sqrt(variance + epsilon), -mean/sqrt(variance + epsilon). */
+bool weigh_dice(struct job *job, const struct model *m, const struct norm *n, int width, double *to);
+
+/* ---- eval.c: the reference for values -------------------------------------------------------------------------- */
+
+/* Scores rows plainly in double with libm. x [rows][inputs]; y [rows][all output columns]; bound, if not NULL, the
+   same shape: how far float arithmetic under the contract may be from y. */
+bool eval(struct job *job, const struct model *m, const float *x, size_t rows, double *y, double *bound);
+
+/* ---- passes ---------------------------------------------------------------------------------------------------- */
+
+struct model *fold(struct job *job, const struct model *m);     /* batch norms into dense layers */
+struct model *fuse(struct job *job, const struct model *m);     /* equal layers side by side */
+struct model *tidy(struct job *job, const struct model *m);     /* drops what nothing reads */
+
+/* ---- plan.c: every decision about the machine ------------------------------------------------------------------- */
+
+/* A class of arithmetic: what every sum of a compilation is made of. */
+struct numerics {
+    const char *name;               /* --numerics */
+    int number;                     /* in the record */
+};
+
+/* A kind of machine. */
+struct target {
+    const char *name;               /* --target */
+    const char *isas[4];            /* instruction sets the file carries, best first; the names of templates/simd.h */
+    int row_block;                  /* rows scored together: activations of a block should stay in L2 */
+    size_t block_bytes;             /* at most about this much scratch: large models take smaller blocks */
+    const char *about;              /* for the list of targets */
+};
+
+extern const struct target targets[];           /* the last has no name */
+extern const struct numerics numerics_classes[];        /* the same */
+const struct target *find_target(const char *name);     /* NULL if there is none */
+
+enum kernel {
+#define KERNEL(name, ...) KERNEL_##name,
+#include "../templates/kernels.def"
+#undef KERNEL
+    N_KERNELS
+};
+
+const char *kernel_name(enum kernel kernel);            /* "dense_relu" */
+
+enum region { IN_X, IN_SCRATCH, IN_Y };
+
+/* Where a block's rows of a value lie: at + row * stride floats in the region. */
+struct place {
+    enum region region;
+    int value;                      /* in scratch: whose buffer it is; a slice lies in its parent's */
+    size_t at;                      /* floats */
+    size_t stride;                  /* floats; IN_X: the caller's, 0 here */
+};
+
+/* A call of a kernel over a block of rows. Which fields count is said by the kernel's row. */
+struct step {
+    enum kernel kernel;
+    enum act act;                   /* kernel act */
+    struct place x, y;
+    struct place g;                 /* mix: the gate */
+    size_t w;                       /* floats from the start of the arena */
+    int in, out;                    /* dense; others: `out` columns */
+    int experts;                    /* mix */
+    struct place *expert;           /* mix: [experts], all in scratch */
+    int list;                       /* mix: number of its list of experts; mixtures over equal lists share one */
+    const char *what;               /* for the comment beside the call: the values it makes */
+};
+
+/* What lies in the arena of weights: a run of columns of one part of a dense layer in panels, or dice's numbers. */
+struct packed {
+    int op;                         /* of the model */
+    int part, column, columns;      /* dense: which columns of which part */
+    size_t at, floats;
+};
+
+/* A buffer of scratch and when it is alive, for the drawn map and the check that none overlap. */
+struct buffer {
+    int value;
+    size_t at, floats;              /* of the whole block of rows; multiples of 16 */
+    int from, to;                   /* steps that write it first and read it last */
+};
+
+#define TEST_ROWS 13                /* of the self test: every row tile of every instruction set, and single rows */
+#define PANEL 48                    /* columns of a panel of dense weights; ORDER with templates/dense.c */
+#define ARENA_SLACK 16              /* floats after the last weight that a vector load may touch */
+
+struct plan {
+    const struct model *model;
+    const struct target *target;
+    const struct numerics *numerics;
+    struct step *steps;
+    int n_steps;
+    struct packed *packed;          /* in order of use */
+    int n_packed;
+    struct buffer *buffers;
+    int n_buffers;
+    int row_block;
+    int inputs, outputs;            /* floats a row */
+    size_t scratch_floats;          /* of scoring; a multiple of 16 */
+    size_t weight_floats;           /* ARENA_SLACK included; a multiple of 16 */
+    size_t test_floats;             /* scratch beyond scoring's that the self test needs */
+};
+
+struct plan *make_plan(struct job *job, const struct model *m);
+void check_plan(const struct plan *p);                  /* bug() if buffers overlap, ... */
+void print_plan(const struct plan *p, struct text *to);
+
+/* ---- pack.c: weights in kernel order, rounded once --------------------------------------------------------------- */
+
+struct weights {
+    const float *numbers;           /* [plan->weight_floats], aligned to 64 */
+    unsigned char digest[32];
+    char *file;                     /* the numbers with room for a weights file's head before them */
+    size_t file_bytes;
+};
+
+struct weights *pack(struct job *job, const struct plan *p);
+void structure_digest(const struct plan *p, struct job *job, unsigned char digest[32]);
+
+/* ---- walk.c: the plan over a table of kernels ---------------------------------------------------------------------- */
+
+struct mmoe_kernels;                /* runtime/kernels.h */
+
+/* x [rows][inputs], y [rows][outputs]. With the plain kernels: the reference for bits. */
+void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
+          float *y, void *scratch);
+
+void *new_scratch(struct job *job, const struct plan *p);       /* for one thread, aligned to 64 */
+
+/* The self test's rows, the same as generated code makes, and the words it expects: the checksum of the weights,
+   then the scores' bits. */
+void test_rows(const struct plan *p, float *x);
+struct expected {
+    const uint32_t *words;          /* ORDER with templates/frame.c: two of checksum, then [TEST_ROWS][outputs] */
+    int n_words;
+};
+int expected_words(const struct plan *p);
+struct expected *expect(struct job *job, const struct plan *p, const struct weights *w);
+
+/* ---- emit.c, banner.c, emit_weights.c, template.c: plan -> C text ------------------------------------------------ */
+
+struct generated {
+    struct text c, h;
+    const void *weights_file;       /* NULL: the weights are in the C text */
+    size_t weights_bytes;
+};
+
+/* What the banner says about where everything came from. */
+struct provenance {
+    const char *name;               /* of the model, a C identifier */
+    const char *file_name;          /* of the output, without .c */
+    const char *config;             /* base name */
+    unsigned char config_digest[32];
+    const char *checkpoint;
+    const struct features *features;
+    const struct model *original;   /* before the passes */
+};
+
+/* The files of templates/ and the record of runtime/mmoe.h, inside the program. */
+struct embedded {
+    const char *name, *text;
+    size_t length;
+};
+extern const struct embedded embedded_files[];          /* the last has no name */
+
+struct word {
+    const char *name, *value;
+};
+/* Adds a chunk of a template, its words replaced; `isa`: what functions of math.h end in, NULL outside of kernels. */
+void template_add(struct job *job, struct text *to, const char *file, const char *chunk, const char *isa,
+                  const struct word *words, int n_words);
+/* Adds functions of math.h and what they call. */
+void math_add(struct job *job, struct text *to, const char *const *functions, int n, const char *isa);
+
+const char *comment_text(struct job *job, const char *text);    /* the user's text, safe inside a comment */
+void add_banner(struct job *job, const struct plan *p, const struct weights *w, const struct provenance *from,
+                struct text *to);
+const char *add_weights(struct job *job, const struct weights *w, size_t floats, struct text *to);     /* their C name */
+void fill_weights_file(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e);
+
+struct generated *emit(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e,
+                       const struct provenance *from);
+
+/* ---- npy.c, build.c, engine.c: what scores rows ------------------------------------------------------------------- */
+
+enum npy_type { NPY_F4, NPY_F8, NPY_I8, NPY_I4 };
+
+struct npy {
+    const struct file *file;
+    enum npy_type type;
+    int item_bytes, rank;
+    uint64_t offset, rows, columns;         /* columns 1 if rank is 1 */
+};
+
+struct npy *open_npy(struct job *job, const char *path);
+/* Rows as double; `room`: rows * columns * item_bytes. */
+bool read_npy_rows(struct job *job, const struct npy *n, uint64_t first, size_t rows, double *to, void *room);
+void print_npy_header(struct text *to, uint64_t rows, uint64_t columns);        /* of float32 */
+
+/* Generated C -> `so`, by the system's compiler; file_name is the header's that the C includes. */
+bool build_library(struct job *job, const struct generated *g, const char *file_name, const char *so);
+
+struct network;
+struct engine;
+/* `name`: "walk" (the best instruction set), "walk-avx2" and so on, "aot", "reference". NULL after an error. */
+struct engine *open_engine(struct job *job, const struct network *n, const char *name);
+struct engine *open_so(struct job *job, const char *path);                     /* a compiled model */
+void close_engine(struct engine *e);
+int engine_inputs(const struct engine *e);
+int engine_outputs(const struct engine *e);
+const char *engine_column(struct job *job, const struct engine *e, int column);              /* "probs_grade[0]" */
+const char *engine_isa(const struct engine *e);
+bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y);
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------ */
+
+/* What was asked for; main.c fills it from the command line, a library's caller by hand. NULL or 0: the default. */
+struct options {
+    const char *command;            /* the row of the table of commands */
+    const char *model;              /* MODEL */
+    const char *weights;            /* --weights PREFIX */
+    const char *name, *output, *target, *numerics, *outputs, *weights_in, *dump;
+    const char *rows, *features, *expect, *engine;
+    const char *depfile;            /* -MF; "" with -MD alone */
+    enum feature_order feature_order;
+    bool permissive, verbose, json;
+};
+
+/* Everything that is known of a model once it was read. */
+struct network {
+    const struct config *config;
+    const struct features *features;
+    const struct tensors *tensors;  /* NULL: none was needed and none found */
+    const struct model *original;   /* as EasyRec means it, all outputs; bound if there are tensors */
+    const struct model *model;      /* outputs selected, passes done */
+    const char *config_path, *checkpoint;
+    struct provenance from;
+};
+
+void begin_job(struct job *job, const struct options *o);       /* the caller sets job->arena.no_memory afterwards */
+void end_job(struct job *job);
+struct network *read_network(struct job *job, bool with_weights);       /* without: tensors only if they are there */
+struct generated *compile(struct job *job, const struct network *n);
+/* The commands: false after an error. What they have to say stands in `to`, or was written to the file -o names. */
+bool do_compile(struct job *job, struct text *to);
+bool do_inspect(struct job *job, struct text *to);
+bool do_score(struct job *job, FILE *to);
+bool do_verify(struct job *job, struct text *to);
+const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
+extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */
+#endif

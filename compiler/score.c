@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/* score.c: the commands compile and score. */
+#include "mmoec.h"
+
+#include <math.h>
+#include <string.h>
+
+#define BLOCK 1024                  /* rows scored and written at once */
+
+static bool ends_in(const char *text, const char *suffix)
+{
+    size_t n = strlen(text), k = strlen(suffix);
+    return n >= k && strcmp(text + n - k, suffix) == 0;
+}
+
+/* ---- compile ----------------------------------------------------------------------------------------------------- */
+
+static const char *without(struct job *job, const char *path, const char *suffix)
+{
+    return arena_copy(&job->arena, path, strlen(path) - (ends_in(path, suffix) ? strlen(suffix) : 0));
+}
+
+static void add_target(struct text *to, const char *path)
+{
+    for (const char *c = path; *c; c++)
+        text_print(to, strchr(" #\\", *c) ? "\\%c" : *c == '$' ? "$%c" : "%c", *c);
+}
+
+/* A rule for make: the output depends on the config and the checkpoint. */
+static bool write_depfile(struct job *job, const struct network *n, const char *target)
+{
+    const char *path = job->options->depfile;
+    if (!path)
+        return true;
+    if (!*path)
+        path = arena_print(&job->arena, "%s.d", target);
+    struct text t = {.arena = &job->arena};
+    add_target(&t, target);
+    text_print(&t, ": ");
+    add_target(&t, n->config_path);
+    text_print(&t, " ");
+    add_target(&t, arena_print(&job->arena, "%s.index", n->checkpoint));
+    text_print(&t, "\n");
+    return write_file(job, path, t.data, t.length);
+}
+
+bool do_compile(struct job *job, struct text *to)
+{
+    const char *output = job->options->output;
+    struct network *n = read_network(job, true);
+    struct generated *g = n ? compile(job, n) : NULL;
+    if (!g || !output)          /* without one: --dump alone */
+        return g != NULL;
+    if (strcmp(output, "-") == 0) {
+        text_add(to, g->c.data, g->c.length);
+        return true;
+    }
+    bool so = ends_in(output, ".so");
+    const char *stem = without(job, output, so ? ".so" : ".c");
+    const char *c = arena_print(&job->arena, "%s.c", stem), *h = arena_print(&job->arena, "%s.h", stem);
+    bool good = so ? build_library(job, g, n->from.file_name, output)
+                   : write_file(job, c, g->c.data, g->c.length) && write_file(job, h, g->h.data, g->h.length);
+    if (good && g->weights_file)
+        good = write_file(job, arena_print(&job->arena, "%s.weights", stem), g->weights_file, g->weights_bytes);
+    return good && write_depfile(job, n, so ? output : c);
+}
+
+/* ---- score ---------------------------------------------------------------------------------------------------------- */
+
+static void add_header(struct job *job, const struct engine *e, struct text *to)
+{
+    for (int i = 0; i < engine_outputs(e); i++) {
+        const char *name = engine_column(job, e, i);
+        bool quote = strpbrk(name, ",\"\n\r") != NULL;
+        text_print(to, "%s%s", i ? "," : "", quote ? "\"" : "");
+        for (const char *c = name; *c; c++)
+            text_print(to, *c == '"' ? "\"%c" : "%c", *c);
+        text_print(to, "%s", quote ? "\"" : "");
+    }
+    text_print(to, "\n");
+}
+
+static void add_rows(struct text *to, const float *y, size_t rows, int outputs)
+{
+    for (size_t i = 0; i < rows * (size_t)outputs; i++) {
+        if (isnan(y[i]))
+            text_print(to, "nan");
+        else
+            text_print(to, "%.9g", (double)y[i]);
+        text_print(to, "%c", (i + 1) % (size_t)outputs ? ',' : '\n');
+    }
+}
+
+/* A block's rows, as text or as bytes. */
+static bool write_rows(FILE *to, struct text *t, const float *y, size_t rows, int outputs, bool npy)
+{
+    t->length = 0;
+    if (npy)
+        return fwrite(y, sizeof *y * (size_t)outputs, rows, to) == rows;
+    add_rows(t, y, rows, outputs);
+    return fwrite(t->data, 1, t->length, to) == t->length;
+}
+
+static bool score_file(struct job *job, struct engine *e, const struct npy *x_file, FILE *to, bool npy)
+{
+    size_t in = (size_t)engine_inputs(e), out = (size_t)engine_outputs(e);
+    double *wide = NEW_ARRAY(job, BLOCK * in, double);
+    void *room = NEW_ARRAY(job, BLOCK * in, double);
+    float *x = NEW_ARRAY(job, BLOCK * in, float), *y = NEW_ARRAY(job, BLOCK * out, float);
+    struct text t = {.arena = &job->arena};
+    if (npy)
+        print_npy_header(&t, x_file->rows, out);
+    else
+        add_header(job, e, &t);
+    bool good = fwrite(t.data, 1, t.length, to) == t.length;
+    for (uint64_t r = 0; good && r < x_file->rows; r += BLOCK) {
+        size_t rows = x_file->rows - r < BLOCK ? (size_t)(x_file->rows - r) : BLOCK;
+        if (!read_npy_rows(job, x_file, r, rows, wide, room))
+            return false;
+        for (size_t i = 0; i < rows * in; i++)
+            x[i] = (float)wide[i];
+        if (!run_engine(job, e, x, rows, y))
+            return false;
+        good = write_rows(to, &t, y, rows, (int)out, npy);
+    }
+    if (!good)
+        error(job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "the scores cannot be written");
+    return good;
+}
+
+static struct engine *choose_engine(struct job *job)
+{
+    const struct options *o = job->options;
+    if (ends_in(o->model, ".so"))
+        return open_so(job, o->model);
+    struct network *n = read_network(job, true);
+    return n ? open_engine(job, n, o->engine ? o->engine : "walk") : NULL;
+}
+
+static bool check_columns(struct job *job, const struct engine *e, const struct npy *x)
+{
+    if (x->columns == (uint64_t)engine_inputs(e) && x->rank == 2)
+        return true;
+    error(job, BAD_INPUT, in_file(job, x->file->name), "shape", "what enters the experts: see mmoec inspect",
+          "it is [%llu,%llu], needs [rows,%d]", (unsigned long long)x->rows, (unsigned long long)x->columns,
+          engine_inputs(e));
+    return false;
+}
+
+/* Closes NAME.part and gives it its name, or removes it. */
+static bool finish_file(struct job *job, FILE *to, const char *name, bool good)
+{
+    const char *part = arena_print(&job->arena, "%s.part", name);
+    bool closed = fclose(to) == 0;
+    if (good && (!closed || rename(part, name) != 0)) {
+        error(job, SYSTEM_FAILED, in_file(job, name), "file", NULL, "cannot be written");
+        good = false;
+    }
+    if (!good)
+        remove(part);
+    return good;
+}
+
+bool do_score(struct job *job, FILE *standard)
+{
+    const struct options *o = job->options;
+    bool to_file = o->output && strcmp(o->output, "-") != 0;
+    struct engine *e = choose_engine(job);
+    struct npy *x = e ? open_npy(job, o->features) : NULL;
+    if (!x || !check_columns(job, e, x)) {
+        close_engine(e);
+        return false;
+    }
+    if (o->verbose)
+        note(job, (struct pos){0}, "scored by %s, instruction set %s", ends_in(o->model, ".so") ? "the compiled file"
+             : o->engine ? o->engine : "walk", engine_isa(e));
+    FILE *to = to_file ? fopen(arena_print(&job->arena, "%s.part", o->output), "wb") : standard;
+    bool good = to && score_file(job, e, x, to, to_file && ends_in(o->output, ".npy"));
+    if (!to)
+        error(job, SYSTEM_FAILED, in_file(job, o->output), "file", NULL, "cannot be written");
+    close_engine(e);
+    return to_file && to ? finish_file(job, to, o->output, good) : good;
+}

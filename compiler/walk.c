@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+/* walk.c: the plan over a table of kernels.
+ *
+ * The same calls in the same order as generated code makes them, from a table of function pointers. With the plain
+ * kernels this is the reference for bits: what it gives, every build of every generated file must give. With an
+ * instruction set's kernels it serves where no code may be made.
+ */
+#include "mmoec.h"
+#include "../runtime/kernels.h"
+
+#include <string.h>
+
+struct walker {
+    const struct plan *p;
+    const struct mmoe_kernels *k;
+    const float *w;
+    const float *x;         /* of the block */
+    float *y, *s;
+    size_t rows;
+};
+
+static const float *source_of(const struct walker *k, const struct place *at, size_t *stride)
+{
+    *stride = at->region == IN_X ? (size_t)k->p->inputs : at->stride;
+    return (at->region == IN_X ? k->x : k->s) + at->at;
+}
+
+static void run_mix(const struct walker *k, const struct step *st, float *y)
+{
+    size_t at[st->experts][2], stride;
+    for (int e = 0; e < st->experts; e++) {
+        at[e][0] = st->expert[e].at;
+        at[e][1] = st->expert[e].stride;
+    }
+    const float *g = source_of(k, &st->g, &stride);
+    k->k->mix(g, stride, k->s, (const size_t(*)[2])at, k->rows, y, st->y.stride, (size_t)st->experts, (size_t)st->out);
+}
+
+static void run_step(const struct walker *k, const struct step *st)
+{
+    size_t xs, ys = st->y.stride, rows = k->rows, in = (size_t)st->in, n = (size_t)st->out;
+    const float *x = source_of(k, &st->x, &xs), *w = k->w + st->w;
+    float *y = (st->y.region == IN_Y ? k->y : k->s) + st->y.at;
+    switch (st->kernel) {
+    case KERNEL_dense_linear: k->k->dense_linear(x, xs, rows, w, y, ys, in, n); return;
+    case KERNEL_dense_relu: k->k->dense_relu(x, xs, rows, w, y, ys, in, n); return;
+    case KERNEL_act: k->k->act[st->act](x, xs, rows, y, ys, n); return;
+    case KERNEL_dice: k->k->dice(x, xs, rows, w, y, ys, n); return;
+    case KERNEL_softmax: k->k->softmax(x, xs, rows, y, ys, n); return;
+    case KERNEL_mix: run_mix(k, st, y); return;
+    case KERNEL_copy: k->k->copy(x, xs, rows, y, ys, n); return;
+    case KERNEL_store: k->k->store(x, xs, rows, y, ys, n); return;
+    case KERNEL_max: k->k->max(x, xs, rows, y, ys, n); return;
+    case KERNEL_argmax: k->k->argmax(x, xs, rows, y, ys, n); return;
+    case KERNEL_ziln: k->k->ziln(x, xs, rows, y, ys); return;
+    case N_KERNELS: break;
+    }
+    bug("a step of no kernel");
+}
+
+void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
+          float *y, void *scratch)
+{
+    struct walker k = {p, kernels, w->numbers, NULL, NULL, scratch, 0};
+    for (size_t r = 0; r < rows; r += (size_t)p->row_block) {
+        size_t left = rows - r;
+        k.rows = left < (size_t)p->row_block ? left : (size_t)p->row_block;
+        k.x = x + r * (size_t)p->inputs;
+        k.y = y + r * (size_t)p->outputs;
+        for (int i = 0; i < p->n_steps; i++)
+            run_step(&k, &p->steps[i]);
+    }
+}
+
+/* ---- the self test: ORDER with templates/frame.c --------------------------------------------------------------- */
+
+void test_rows(const struct plan *p, float *x)
+{
+    uint32_t seed = 1;
+    for (size_t i = 0; i < (size_t)TEST_ROWS * (size_t)p->inputs; i++) {
+        seed = seed * UINT32_C(1664525) + UINT32_C(1013904223);
+        x[i] = (float)((int32_t)(seed >> 8) - (INT32_C(1) << 23)) * 0x1p-22f;
+    }
+}
+
+static uint64_t checksum(const float *w, size_t floats)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < floats; i++) {
+        uint32_t bits;
+        memcpy(&bits, &w[i], sizeof bits);
+        sum = (sum ^ bits) * UINT64_C(0x100000001b3);
+    }
+    return sum;
+}
+
+int expected_words(const struct plan *p) { return 2 + TEST_ROWS * p->outputs; }
+
+struct expected *expect(struct job *job, const struct plan *p, const struct weights *w)
+{
+    struct expected *e = NEW(job, struct expected);
+    size_t scores = (size_t)TEST_ROWS * (size_t)p->outputs;
+    uint32_t *words = NEW_ARRAY(job, (size_t)expected_words(p), uint32_t);
+    float *x = NEW_ARRAY(job, (size_t)TEST_ROWS * (size_t)p->inputs, float);
+    float *y = NEW_ARRAY(job, scores, float);
+    test_rows(p, x);
+    walk(p, w, mmoe_kernels_named("plain"), x, TEST_ROWS, y, new_scratch(job, p));
+    uint64_t sum = checksum(w->numbers, p->weight_floats);
+    words[0] = (uint32_t)sum;
+    words[1] = (uint32_t)(sum >> 32);
+    memcpy(words + 2, y, scores * sizeof *y);
+    e->words = words;
+    e->n_words = expected_words(p);
+    return e;
+}
+
+void *new_scratch(struct job *job, const struct plan *p)
+{
+    char *room = arena_alloc(&job->arena, (p->scratch_floats + p->test_floats) * sizeof(float) + 64);
+    return room + (64 - (uintptr_t)room % 64) % 64;
+}

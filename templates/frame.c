@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+/* frame.c: the generated file around the kernels.
+ *
+ * A C file that compiles as it stands, with the sample words below; the emitter takes the chunks between the marks,
+ * replaces the upper-case words and puts tables, kernels and the list of calls between them, in this order:
+ *
+ *     (banner) includes weights tables { words kernels (calls) score } for each instruction set
+ *     choose or only | self_test | record | plugin
+ *
+ * The self test's generator and checksum: ORDER with compiler/walk.c.
+ */
+#ifndef MODEL_NAME
+#include "../runtime/mmoe.h"
+#define MODEL_NAME "sample"
+#define MODEL_SCORE sample_score
+#define MODEL_SELF_TEST sample_self_test
+#define MODEL_RECORD sample_model
+#define INPUTS 3
+#define OUTPUTS 2
+#define ROW_BLOCK 8
+#define SCRATCH_BYTES 64
+#define SCORE_FLOATS 16
+#define WEIGHT_FLOATS 16
+#define TEST_ROWS 13
+#define N_EXPECTED 2
+#define NUMERICS 1
+#define STRUCTURE 0
+#define WEIGHTS_DIGEST 0
+#define WEIGHTS weights
+#define EXPECTED expected
+#define ISA_NAME NULL
+#define BLOCK block__plain
+#define SCORE_ISA score__plain
+#define TARGET
+static const float weights[WEIGHT_FLOATS];
+static const uint32_t expected[N_EXPECTED];
+static const char *const output_names[OUTPUTS] = {"a", "b"};
+void sample_score(const float *x, size_t rows, float *y, void *scratch);
+int sample_self_test(void *scratch);
+static void block__plain(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
+{
+    (void)w, (void)x, (void)xs, (void)rows, (void)y, (void)s;
+}
+#define score__avx512 score__plain
+#define score__avx2 score__plain
+#endif
+
+/*@ begin visibility */
+#if defined MMOE_PLUGIN && defined __GNUC__
+#define MMOE_EXPORT __attribute__((visibility("default")))
+#define MMOE_LOCAL __attribute__((visibility("hidden")))
+#else
+#define MMOE_EXPORT
+#define MMOE_LOCAL
+#endif
+/*@ end */
+
+/*@ begin checks */
+/* One row, one answer: the sums below must be done as they are written. */
+#if defined __FAST_MATH__ || defined __ASSOCIATIVE_MATH__ || defined __RECIPROCAL_MATH__ || \
+    defined __NO_SIGNED_ZEROS__ || (defined __FINITE_MATH_ONLY__ && __FINITE_MATH_ONLY__ == 1)
+#error "compile without -ffast-math and its parts: scores would not be those that mmoec promises"
+#endif
+#if defined __FLT_EVAL_METHOD__ && __FLT_EVAL_METHOD__ != 0 && __FLT_EVAL_METHOD__ != 16
+#error "floats must be evaluated as floats: -mfpmath=sse, or -fexcess-precision=fast"
+#endif
+#if defined __clang__
+#pragma STDC FP_CONTRACT OFF
+#endif
+/*@ end */
+
+/*@ begin score */
+static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
+{
+    for (size_t r = 0; r < rows; r += ROW_BLOCK) {
+        const size_t n = rows - r < ROW_BLOCK ? rows - r : ROW_BLOCK;
+        BLOCK(w, x + r * xs, xs, n, y + r * OUTPUTS, s);
+    }
+}
+/*@ end */
+
+/*@ begin choose_x86 */
+/* Which instruction set serves: chosen when first needed; the only state is one byte that every thread would set to
+   the same value. -DMMOE_ISA_AT_MOST=1 keeps to AVX2, 0 to plain C. */
+#ifndef MMOE_ISA_AT_MOST
+#define MMOE_ISA_AT_MOST 2
+#endif
+
+static _Atomic unsigned char chosen;    /* 0: not yet; 1 + 0 plain C, 1 + 1 AVX2 with FMA, 1 + 2 AVX-512F */
+
+#if defined __x86_64__
+static void cpuid(uint32_t leaf, uint32_t r[4])
+{
+    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(0));
+}
+
+/* Intel SDM volume 1, 14.3 and 15.2: the instructions are there and the system saves the registers. */
+static unsigned best_isa(void)
+{
+    uint32_t r[4], low, high;
+    cpuid(0, r);
+    if (r[0] < 7)
+        return 0;
+    cpuid(1, r);
+    if ((r[2] & UINT32_C(0x18001000)) != UINT32_C(0x18001000))     /* OSXSAVE, AVX, FMA */
+        return 0;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    cpuid(7, r);
+    if ((low & 0x06) != 0x06 || !(r[1] & UINT32_C(0x20)))          /* AVX2 */
+        return 0;
+    return (low & 0xe6) == 0xe6 && (r[1] & UINT32_C(0x10000)) ? 2 : 1;     /* AVX512F */
+}
+#else
+static unsigned best_isa(void) { return 0; }
+#endif
+
+static unsigned isa(void)
+{
+    unsigned i = atomic_load_explicit(&chosen, memory_order_relaxed);
+    if (i == 0) {
+        i = 1 + best_isa();
+        if (i > 1 + MMOE_ISA_AT_MOST)
+            i = 1 + MMOE_ISA_AT_MOST;
+        atomic_store_explicit(&chosen, (unsigned char)i, memory_order_relaxed);
+    }
+    return i - 1;
+}
+
+static const char *chosen_isa(void)
+{
+    static const char *const names[] = {"plain", "avx2", "avx512"};
+    return names[isa()];
+}
+
+static void score(const void *w, const float *x, size_t xs, size_t rows, float *y, void *scratch)
+{
+    switch (isa()) {
+#if defined __x86_64__
+    case 2: score__avx512(w, x, xs, rows, y, scratch); return;
+    case 1: score__avx2(w, x, xs, rows, y, scratch); return;
+#endif
+    default: score__plain(w, x, xs, rows, y, scratch); return;
+    }
+}
+/*@ end */
+#ifdef ONLY
+/*@ begin only */
+static const char *chosen_isa(void) { return ISA_NAME; }
+
+static void score(const void *w, const float *x, size_t xs, size_t rows, float *y, void *scratch)
+{
+    SCORE_ISA(w, x, xs, rows, y, scratch);
+}
+/*@ end */
+#endif
+
+/*@ begin self_test */
+static uint32_t bits_of(float x)
+{
+    const union { float f; uint32_t u; } pun = {x};
+    return pun.u;
+}
+
+/* Round to nearest, ties to even; subnormals are neither flushed nor read as zero. */
+static int wrong_environment(void)
+{
+    volatile float one = 1, half = 0x1p-24f, more = 0x1.8p-24f, least = 0x1p-126f;
+    const volatile float up = one + half, near = one + more, down = -one - half, far = -one - more;
+    const volatile float small = least * 0.5f, back = small * 2;
+    return up != 1 || near != 0x1.000002p0f || down != -1 || far != -0x1.000002p0f || bits_of(small) != 0x400000 ||
+           back != least;
+}
+
+static int self_test(const void *weights_of, const uint32_t *words, void *scratch)
+{
+    const float *w = weights_of;
+    float *x = (float *)scratch + SCORE_FLOATS, *y = x + (size_t)TEST_ROWS * INPUTS;
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    uint32_t seed = 1;
+    if (wrong_environment())
+        return 1;
+    for (size_t i = 0; i < WEIGHT_FLOATS; i++)
+        sum = (sum ^ bits_of(w[i])) * UINT64_C(0x100000001b3);
+    if (words[0] != (uint32_t)sum || words[1] != (uint32_t)(sum >> 32))
+        return 2;
+    for (size_t i = 0; i < (size_t)TEST_ROWS * INPUTS; i++) {
+        seed = seed * UINT32_C(1664525) + UINT32_C(1013904223);
+        x[i] = (float)((int32_t)(seed >> 8) - (INT32_C(1) << 23)) * 0x1p-22f;
+    }
+    score(w, x, INPUTS, TEST_ROWS, y, scratch);
+    for (size_t i = 0; i < (size_t)TEST_ROWS * OUTPUTS; i++)
+        if (bits_of(y[i]) != words[2 + i])
+            return 3;
+    return 0;
+}
+/*@ end */
+
+/*@ begin record */
+MMOE_LOCAL const struct mmoe_model MODEL_RECORD = {
+    .abi = MMOE_ABI,
+    .size = sizeof(struct mmoe_model),
+    .numerics = NUMERICS,
+    .inputs = INPUTS,
+    .outputs = OUTPUTS,
+    .n_expected = N_EXPECTED,
+    .name = MODEL_NAME,
+    .output_names = output_names,
+    .scratch_bytes = SCRATCH_BYTES,
+    .weight_floats = WEIGHT_FLOATS,
+    .structure = {STRUCTURE},
+    .weights_digest = {WEIGHTS_DIGEST},
+    .weights = WEIGHTS,
+    .expected = EXPECTED,
+    .score = score,
+    .self_test = self_test,
+    .chosen_isa = chosen_isa,
+};
+/*@ end */
+
+/*@ begin api */
+MMOE_EXPORT void MODEL_SCORE(const float *x, size_t rows, float *y, void *scratch)
+{
+    score(WEIGHTS, x, INPUTS, rows, y, scratch);
+}
+
+MMOE_EXPORT int MODEL_SELF_TEST(void *scratch) { return self_test(WEIGHTS, EXPECTED, scratch); }
+/*@ end */
+
+/*@ begin plugin */
+#ifdef MMOE_PLUGIN
+/* How a shared object of this file is opened: mmoe_open of libmmoe. */
+MMOE_EXPORT const struct mmoe_model *mmoe_plugin(void);
+MMOE_EXPORT const struct mmoe_model *mmoe_plugin(void) { return &MODEL_RECORD; }
+#endif
+/*@ end */

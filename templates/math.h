@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+/* math.h: functions of one vector, in the words of simd.h.
+ *
+ * One chunk a function, named like it. A generated file holds those that its kernels call, and those that they call;
+ * there each name ends in the instruction set's. The operations are the same everywhere, so the bits are. Products
+ * meet sums only inside v_fma: nothing is left for a compiler to contract. Every function gives NaN for NaN.
+ * Coefficients: coefficients.py. Largest errors, in units in the last place, are those that tests/test_kernels.c
+ * measured; it fails beyond twice as much.
+ */
+#ifndef MMOE_MATH_H
+#define MMOE_MATH_H
+#include "simd.h"
+
+/*@ begin v_abs */
+static inline TARGET vf v_abs(vf x) { return v_float(u_and(v_bits(x), u_all(UINT32_C(0x7fffffff)))); }
+/*@ end */
+
+/*@ begin v_like */
+/* x, not negative, with the sign of `sign`. */
+static inline TARGET vf v_like(vf x, vf sign)
+{
+    return v_float(u_or(v_bits(x), u_and(v_bits(sign), u_all(UINT32_C(0x80000000)))));
+}
+/*@ end */
+
+/*@ begin v_reduce */
+/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. Adding 1.5 * 2^23 rounds to the integer, which then stands
+   in the low bits: *n holds it, modulo 2^32. The first part of ln 2 has 9 bits: its products with n are exact. */
+static inline TARGET vf v_reduce(vf x, vu *n)
+{
+    const vf magic = v_all(12582912.0f);
+    const vf t = v_fma(x, v_all(0x1.715476p+0f), magic), i = v_sub(t, magic);
+    const vf r = v_fma(i, v_all(0x1.bd0106p-13f), v_fma(i, v_all(-0x1.63p-1f), x));
+    vf p = v_all(0x1.6a335ep-10f);
+    p = v_fma(p, r, v_all(0x1.12394cp-7f));
+    p = v_fma(p, r, v_all(0x1.5558d8p-5f));
+    p = v_fma(p, r, v_all(0x1.555492p-3f));
+    p = v_fma(p, r, v_all(0x1.fffffcp-2f));
+    *n = u_sub(v_bits(t), v_bits(magic));
+    return v_fma(v_mul(r, r), p, r);
+}
+/*@ end */
+
+/*@ begin v_exp */
+/* exp(x). 0 below -104, infinity above 89. The power of two is applied in two halves, since 2^n alone may be beyond
+   what a float holds when the result is not. n + 256 is positive, its halves are the exponents plus 128. */
+static inline TARGET vf v_exp(vf x)
+{
+    vu n;
+    const vf q = v_reduce(v_min(v_all(89.0f), v_max(v_all(-104.0f), x)), &n);
+    const vu m = u_add(n, u_all(UINT32_C(256))), half = u_shr(m, 1), one = u_all(UINT32_C(1));
+    const vf a = v_float(u_shl(u_sub(half, one), 23)), b = v_float(u_shl(u_sub(u_sub(m, half), one), 23));
+    return v_mul(v_fma(a, q, a), b);
+}
+/*@ end */
+
+/*@ begin v_expm1 */
+/* exp(x) - 1 for x up to 88; what is above counts as 88. */
+static inline TARGET vf v_expm1(vf x)
+{
+    vu n;
+    const vf q = v_reduce(v_min(v_all(88.0f), v_max(v_all(-80.0f), x)), &n);
+    const vf a = v_float(u_shl(u_add(n, u_all(UINT32_C(127))), 23));
+    return v_fma(a, q, v_sub(a, v_all(1.0f)));
+}
+/*@ end */
+
+/*@ begin v_identity */
+static inline TARGET vf v_identity(vf x) { return x; }
+/*@ end */
+
+/*@ begin v_relu */
+static inline TARGET vf v_relu(vf x) { return v_max(v_all(0.0f), x); }
+/*@ end */
+
+/*@ begin v_relu6 */
+static inline TARGET vf v_relu6(vf x) { return v_min(v_all(6.0f), v_max(v_all(0.0f), x)); }
+/*@ end */
+
+/*@ begin v_leaky_relu */
+static inline TARGET vf v_leaky_relu(vf x)
+{
+    return v_select(v_lt(x, v_all(0.0f)), v_mul(v_all(0.2f), x), x);
+}
+/*@ end */
+
+/*@ begin v_elu */
+static inline TARGET vf v_elu(vf x) { return v_select(v_lt(x, v_all(0.0f)), v_expm1(x), x); }
+/*@ end */
+
+/*@ begin v_selu */
+static inline TARGET vf v_selu(vf x)
+{
+    const vm below = v_lt(x, v_all(0.0f));
+    const vf y = v_select(below, v_expm1(x), x);
+    return v_mul(y, v_select(below, v_all(1.7580993408473766f), v_all(1.0507009873554805f)));
+}
+/*@ end */
+
+/*@ begin v_tanh */
+/* (e - 1) / (e + 1) with e = exp(2 |x|); from 10 on that is 1. */
+static inline TARGET vf v_tanh(vf x)
+{
+    const vf a = v_min(v_all(10.0f), v_abs(x)), e = v_expm1(v_add(a, a));
+    return v_like(v_div(e, v_add(e, v_all(2.0f))), x);
+}
+/*@ end */
+
+/*@ begin v_erf */
+/* Below 1 a polynomial in x^2; above, 1 - exp(x Q(x)); from 4 on that is 1. */
+static inline TARGET vf v_erf(vf x)
+{
+    const vf a = v_abs(x), x2 = v_mul(x, x), t = v_min(v_all(4.0f), a);
+    vf p = v_all(0x1.496a32p-14f);
+    p = v_fma(p, x2, v_all(-0x1.a3f7p-11f));
+    p = v_fma(p, x2, v_all(0x1.5405b2p-8f));
+    p = v_fma(p, x2, v_all(-0x1.b7f90ep-6f));
+    p = v_fma(p, x2, v_all(0x1.ce2cf8p-4f));
+    p = v_fma(p, x2, v_all(-0x1.81273ep-2f));
+    p = v_fma(p, x2, v_all(0x1.06eba8p-3f));
+    vf q = v_all(0x1.b9bfcep-13f);
+    q = v_fma(q, t, v_all(-0x1.a1b7fap-9f));
+    q = v_fma(q, t, v_all(0x1.75879ap-6f));
+    q = v_fma(q, t, v_all(-0x1.ae8e3cp-4f));
+    q = v_fma(q, t, v_all(-0x1.458bb4p-1f));
+    q = v_fma(q, t, v_all(-0x1.07208ap-3f));
+    const vf far = v_sub(v_all(0.0f), v_expm1(v_fma(q, t, v_sub(v_all(0.0f), t))));
+    return v_like(v_select(v_lt(a, v_all(1.0f)), v_fma(p, a, a), far), x);
+}
+/*@ end */
+
+/*@ begin v_gelu */
+static inline TARGET vf v_gelu(vf x)
+{
+    const vf cubic = v_fma(v_mul(v_mul(x, x), v_all(0.044715f)), x, x), half = v_mul(v_all(0.5f), x);
+    return v_fma(half, v_tanh(v_mul(v_all(0.7978845608f), cubic)), half);
+}
+/*@ end */
+
+/*@ begin v_gelu_erf */
+static inline TARGET vf v_gelu_erf(vf x)
+{
+    const vf half = v_mul(v_all(0.5f), x);
+    return v_fma(half, v_erf(v_mul(v_all(0x1.6a09e6p-1f), x)), half);
+}
+/*@ end */
+
+/*@ begin v_exp_minus */
+/* exp(-|x|) */
+static inline TARGET vf v_exp_minus(vf x) { return v_exp(v_float(u_or(v_bits(x), u_all(UINT32_C(0x80000000))))); }
+/*@ end */
+
+/*@ begin v_sigmoid */
+/* 1 / (1 + e) or e / (1 + e), with e = exp(-|x|): small results keep their digits. */
+static inline TARGET vf v_sigmoid(vf x)
+{
+    const vf e = v_exp_minus(x), one = v_all(1.0f);
+    return v_div(v_select(v_lt(x, v_all(0.0f)), e, one), v_add(one, e));
+}
+/*@ end */
+
+/*@ begin v_softplus */
+/* max(x, 0) + log(1 + u), u = exp(-|x|); log(1 + u) = 2 atanh(s), s = u / (2 + u) <= 1/3. */
+static inline TARGET vf v_softplus(vf x)
+{
+    const vf u = v_exp_minus(x), s = v_div(u, v_add(v_all(2.0f), u)), s2 = v_mul(s, s);
+    vf p = v_all(0x1.208bdp-3f);
+    p = v_fma(p, s2, v_all(0x1.1e510ap-3f));
+    p = v_fma(p, s2, v_all(0x1.99dae6p-3f));
+    p = v_fma(p, s2, v_all(0x1.5554ep-2f));
+    p = v_fma(p, s2, v_all(1.0f));
+    return v_fma(v_mul(v_all(2.0f), s), p, v_max(v_all(0.0f), x));
+}
+/*@ end */
+
+/*@ begin v_softsign */
+static inline TARGET vf v_softsign(vf x) { return v_div(x, v_add(v_all(1.0f), v_abs(x))); }
+/*@ end */
+
+/*@ begin v_swish */
+static inline TARGET vf v_swish(vf x) { return v_mul(x, v_sigmoid(x)); }
+/*@ end */
+
+#endif

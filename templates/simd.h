@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+/* simd.h: the vector words that kernels are written in, for each instruction set.
+ *
+ * A chunk `words_<isa>` defines the same words for one instruction set; the plain one has vectors of one lane. A
+ * generated file holds several sections, each in its own words, in one translation unit that is compiled for no
+ * instruction set in particular: hence TARGET before every function, and the chunk `undef_words` between sections.
+ * Who includes this file defines SIMD_AVX512, SIMD_AVX2, SIMD_NEON or SIMD_PLAIN first.
+ *
+ *   types       vf floats, vu 32-bit words, vm the result of a comparison
+ *   lanes       VL
+ *   memory      v_load v_store: VL floats, any alignment; v_load_n v_store_n: the first n of them, 0 < n <= VL,
+ *               and no byte beyond; the other lanes are loaded as 0
+ *   arithmetic  v_fma(a, b, c) = a b + c rounded once; v_max(a, b) = a > b ? a : b, v_min(a, b) = a < b ? a : b, bit for
+ *               bit; the rest as IEEE has it
+ *   choice      v_lt v_eq (false for NaN), v_select(m, a, b) = m ? a : b
+ *   bits        v_bits v_float: the same bits as the other type; u_all u_add u_sub u_and u_or, u_shl u_shr by a literal
+ *   compilers   PIN(v): v is in a register here, whatever the compiler would like to fold; UNROLL: before a short loop
+ *               over accumulators; NO_CALL: at a loop's end, so that it does not become a call of memcpy or memset;
+ *               HELPER: before a function that may stay unused, BLOCK_BODY: before one that must be inlined
+ *   tiles       TILE_ROWS x TILE_VECS vectors are computed together, ROW_VECS vectors of one row
+ */
+#ifndef SIMD_H
+#define SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#if defined SIMD_AVX512 || defined SIMD_AVX2
+#include <immintrin.h>
+#elif defined SIMD_NEON
+#include <arm_neon.h>
+#elif !defined SIMD_PLAIN
+#define SIMD_PLAIN
+#endif
+
+/*@ begin compiler */
+#if defined __GNUC__
+#define HELPER static inline __attribute__((unused))
+#define BLOCK_BODY static inline __attribute__((always_inline))
+#define NO_CALL __asm__ volatile("" ::: "memory")
+#else
+#define HELPER static inline
+#define BLOCK_BODY static inline
+#define NO_CALL
+#endif
+#if defined __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#elif defined __GNUC__
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL
+#endif
+/*@ end */
+
+#ifdef SIMD_AVX512
+/*@ begin words_avx512 */
+#define TARGET __attribute__((target("avx512f")))
+#define VL 16
+#define vf __m512
+#define vu __m512i
+#define vm __mmask16
+#define v_load(p) _mm512_loadu_ps(p)
+#define v_store(p, a) _mm512_storeu_ps(p, a)
+#define v_load_n(p, n) _mm512_maskz_loadu_ps((__mmask16)(0xffffU >> (16 - (n))), p)
+#define v_store_n(p, a, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffffU >> (16 - (n))), a)
+#define v_all(a) _mm512_set1_ps(a)
+#define v_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define v_add(a, b) _mm512_add_ps(a, b)
+#define v_sub(a, b) _mm512_sub_ps(a, b)
+#define v_mul(a, b) _mm512_mul_ps(a, b)
+#define v_div(a, b) _mm512_div_ps(a, b)
+#define v_max(a, b) _mm512_max_ps(a, b)
+#define v_min(a, b) _mm512_min_ps(a, b)
+#define v_lt(a, b) _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
+#define v_eq(a, b) _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
+#define v_select(m, a, b) _mm512_mask_blend_ps(m, b, a)
+#define v_bits(a) _mm512_castps_si512(a)
+#define v_float(a) _mm512_castsi512_ps(a)
+#define u_all(a) _mm512_set1_epi32((int)(a))
+#define u_add(a, b) _mm512_add_epi32(a, b)
+#define u_sub(a, b) _mm512_sub_epi32(a, b)
+#define u_and(a, b) _mm512_and_si512(a, b)
+#define u_or(a, b) _mm512_or_si512(a, b)
+#define u_shl(a, k) _mm512_slli_epi32(a, k)
+#define u_shr(a, k) _mm512_srli_epi32(a, k)
+#define PIN(v) __asm__("" : "+v"(v))
+#define TILE_ROWS 8
+#define TILE_VECS 3
+#define ROW_VECS 3
+/*@ end */
+#endif
+
+#ifdef SIMD_AVX2
+/*@ begin words_avx2 */
+#define TARGET __attribute__((target("avx2,fma")))
+#define VL 8
+#define vf __m256
+#define vu __m256i
+#define vm __m256
+#define v_load(p) _mm256_loadu_ps(p)
+#define v_store(p, a) _mm256_storeu_ps(p, a)
+#define v_first(n) \
+    _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+#define v_load_n(p, n) _mm256_maskload_ps(p, v_first(n))
+#define v_store_n(p, a, n) _mm256_maskstore_ps(p, v_first(n), a)
+#define v_all(a) _mm256_set1_ps(a)
+#define v_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define v_add(a, b) _mm256_add_ps(a, b)
+#define v_sub(a, b) _mm256_sub_ps(a, b)
+#define v_mul(a, b) _mm256_mul_ps(a, b)
+#define v_div(a, b) _mm256_div_ps(a, b)
+#define v_max(a, b) _mm256_max_ps(a, b)
+#define v_min(a, b) _mm256_min_ps(a, b)
+#define v_lt(a, b) _mm256_cmp_ps(a, b, _CMP_LT_OQ)
+#define v_eq(a, b) _mm256_cmp_ps(a, b, _CMP_EQ_OQ)
+#define v_select(m, a, b) _mm256_blendv_ps(b, a, m)
+#define v_bits(a) _mm256_castps_si256(a)
+#define v_float(a) _mm256_castsi256_ps(a)
+#define u_all(a) _mm256_set1_epi32((int)(a))
+#define u_add(a, b) _mm256_add_epi32(a, b)
+#define u_sub(a, b) _mm256_sub_epi32(a, b)
+#define u_and(a, b) _mm256_and_si256(a, b)
+#define u_or(a, b) _mm256_or_si256(a, b)
+#define u_shl(a, k) _mm256_slli_epi32(a, k)
+#define u_shr(a, k) _mm256_srli_epi32(a, k)
+#define PIN(v) __asm__("" : "+x"(v))
+#define TILE_ROWS 4
+#define TILE_VECS 3
+#define ROW_VECS 6
+/*@ end */
+#endif
+
+#ifdef SIMD_NEON
+/*@ begin words_neon */
+#define TARGET
+#define VL 4
+#define vf float32x4_t
+#define vu uint32x4_t
+#define vm uint32x4_t
+#define v_load(p) vld1q_f32(p)
+#define v_store(p, a) vst1q_f32(p, a)
+#define v_load_n load_n__neon
+#define v_store_n store_n__neon
+#define v_all(a) vdupq_n_f32(a)
+#define v_fma(a, b, c) vfmaq_f32(c, a, b)
+#define v_add(a, b) vaddq_f32(a, b)
+#define v_sub(a, b) vsubq_f32(a, b)
+#define v_mul(a, b) vmulq_f32(a, b)
+#define v_div(a, b) vdivq_f32(a, b)
+#define v_max max__neon
+#define v_min min__neon
+#define v_lt(a, b) vcltq_f32(a, b)
+#define v_eq(a, b) vceqq_f32(a, b)
+#define v_select(m, a, b) vbslq_f32(m, a, b)
+#define v_bits(a) vreinterpretq_u32_f32(a)
+#define v_float(a) vreinterpretq_f32_u32(a)
+#define u_all(a) vdupq_n_u32(a)
+#define u_add(a, b) vaddq_u32(a, b)
+#define u_sub(a, b) vsubq_u32(a, b)
+#define u_and(a, b) vandq_u32(a, b)
+#define u_or(a, b) vorrq_u32(a, b)
+#define u_shl(a, k) vshlq_n_u32(a, k)
+#define u_shr(a, k) vshrq_n_u32(a, k)
+#define PIN(v) __asm__("" : "+w"(v))
+#define TILE_ROWS 4
+#define TILE_VECS 3
+#define ROW_VECS 6
+
+/* FMAX and FMIN of the processor treat NaN and zeros another way. */
+HELPER float32x4_t max__neon(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+HELPER float32x4_t min__neon(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+
+HELPER float32x4_t load_n__neon(const float *p, size_t n)
+{
+    float32x4_t a = vsetq_lane_f32(p[0], vdupq_n_f32(0), 0);
+    if (n > 1)
+        a = vsetq_lane_f32(p[1], a, 1);
+    if (n > 2)
+        a = vsetq_lane_f32(p[2], a, 2);
+    return n > 3 ? vsetq_lane_f32(p[3], a, 3) : a;
+}
+
+HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
+{
+    p[0] = vgetq_lane_f32(a, 0);
+    if (n > 1)
+        p[1] = vgetq_lane_f32(a, 1);
+    if (n > 2)
+        p[2] = vgetq_lane_f32(a, 2);
+    if (n > 3)
+        p[3] = vgetq_lane_f32(a, 3);
+}
+/*@ end */
+#endif
+
+#ifdef SIMD_PLAIN
+/*@ begin words_plain */
+#define TARGET
+#define VL 1
+#define vf float
+#define vu uint32_t
+#define vm int
+#define v_load(p) (*(p))
+#define v_store(p, a) ((void)(*(p) = (a)))
+#define v_load_n(p, n) ((void)(n), *(p))
+#define v_store_n(p, a, n) ((void)(n), (void)(*(p) = (a)))
+#define v_all(a) (a)
+#define v_add(a, b) ((a) + (b))
+#define v_sub(a, b) ((a) - (b))
+#define v_mul(a, b) ((a) * (b))
+#define v_div(a, b) ((a) / (b))
+#define v_max max__plain
+#define v_min min__plain
+#define v_lt(a, b) ((a) < (b))
+#define v_eq(a, b) ((a) == (b))
+#define v_select(m, a, b) ((m) ? (a) : (b))
+#define v_bits bits__plain
+#define v_float float__plain
+#define u_all(a) (a)
+#define u_add(a, b) ((a) + (b))
+#define u_sub(a, b) ((a) - (b))
+#define u_and(a, b) ((a) & (b))
+#define u_or(a, b) ((a) | (b))
+#define u_shl(a, k) ((a) << (k))
+#define u_shr(a, k) ((a) >> (k))
+#define PIN(v) ((void)(v))
+#define TILE_ROWS 2
+#define TILE_VECS 8
+#define ROW_VECS 8
+
+HELPER float max__plain(float a, float b) { return a > b ? a : b; }
+HELPER float min__plain(float a, float b) { return a < b ? a : b; }
+
+HELPER uint32_t bits__plain(float a)
+{
+    const union { float f; uint32_t u; } pun = {a};
+    return pun.u;
+}
+
+HELPER float float__plain(uint32_t a)
+{
+    const union { uint32_t u; float f; } pun = {a};
+    return pun.f;
+}
+
+/* Where the processor has no fused multiply-add, __builtin_fmaf would call the C library. */
+#if defined __FP_FAST_FMAF || defined __FMA__ || defined __ARM_FEATURE_FMA || defined __aarch64__
+#define v_fma(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define v_fma fma__plain
+
+/* The product is exact in double. The sum is rounded to odd: if it is not exact (Knuth's TwoSum gives the error) its
+   last bit is made 1 by going towards the exact value; then the second rounding, to float, is right in all cases
+   (Boldo and Melquiond, Emulation of a FMA and correctly rounded sums, 2008). With infinities and NaN the error is
+   NaN, and no comparison holds. */
+HELPER float fma__plain(float a, float b, float c)
+{
+    const double p = (double)a * (double)b, z = (double)c, s = p + z, t = s - p;
+    const double e = (p - (s - t)) + (z - t);
+    union { double d; uint64_t u; } sum;
+    sum.d = s;
+    if ((e > 0 || e < 0) && (sum.u & 1) == 0)
+        sum.u += (e > 0) == (s > 0) ? UINT64_C(1) : ~UINT64_C(0);
+    return (float)sum.d;
+}
+#endif
+/*@ end */
+#endif
+
+#ifdef SIMD_UNDEF
+/*@ begin undef_words */
+#undef TARGET
+#undef VL
+#undef vf
+#undef vu
+#undef vm
+#undef v_load
+#undef v_store
+#undef v_first
+#undef v_load_n
+#undef v_store_n
+#undef v_all
+#undef v_fma
+#undef v_add
+#undef v_sub
+#undef v_mul
+#undef v_div
+#undef v_max
+#undef v_min
+#undef v_lt
+#undef v_eq
+#undef v_select
+#undef v_bits
+#undef v_float
+#undef u_all
+#undef u_add
+#undef u_sub
+#undef u_and
+#undef u_or
+#undef u_shl
+#undef u_shr
+#undef PIN
+#undef TILE_ROWS
+#undef TILE_VECS
+#undef ROW_VECS
+/*@ end */
+#endif
+
+#endif

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+/* one_answer.c: holds a generated file to its contract; linked with it, whatever it was compiled by.
+ *
+ *     one_answer x.npy y.npy      (float32; y: the scores of the plain walk, the reference for bits)
+ *
+ * Every row must give the same bits in every batch size and at every place in the batch, through the API and through
+ * the record with a wider stride; nothing may be written beside y and scratch; the self test must pass. Prints the
+ * bits of rows of subnormals, infinities and NaNs (which builds must agree on, too) and the instruction set that
+ * served, or the first difference. MODEL_H and MODEL are given by -D.
+ */
+#include MODEL_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
+#define RECORD PASTE(MODEL, _model)
+#define SCORE PASTE(MODEL, _score)
+#define SELF_TEST PASTE(MODEL, _self_test)
+
+#define GUARD 64                    /* bytes, so that alignment stays */
+static const size_t batches[] = {1, 2, 3, 5, 8, 17, 64, 257};
+
+static _Noreturn void fail(const char *what, size_t batch, size_t row)
+{
+    printf("FAILED: %s, batch %zu, row %zu (%s)\n", what, batch, row, RECORD.chosen_isa());
+    exit(1);
+}
+
+/* The numbers of a version 1 .npy file; the caller knows the shape. */
+static float *read_npy(const char *path, size_t *floats)
+{
+    FILE *f = fopen(path, "rb");
+    unsigned char head[10];
+    if (!f || fread(head, 1, sizeof head, f) != sizeof head)
+        fail(path, 0, 0);
+    long skip = 10 + head[8] + 256 * head[9];
+    fseek(f, 0, SEEK_END);
+    *floats = (size_t)(ftell(f) - skip) / sizeof(float);
+    float *to = malloc(*floats * sizeof(float) + 1);
+    fseek(f, skip, SEEK_SET);
+    if (fread(to, sizeof(float), *floats, f) != *floats)
+        fail(path, 0, 0);
+    fclose(f);
+    return to;
+}
+
+/* Few rows are repeated until the largest batch fits: each row's scores depend on that row alone. */
+static float *repeated(float *rows, size_t n, size_t width, size_t more)
+{
+    float *to = malloc(more * width * sizeof(float));
+    for (size_t r = 0; r < more; r++)
+        memcpy(to + r * width, rows + r % n * width, width * sizeof(float));
+    free(rows);
+    return to;
+}
+
+static char *guarded(size_t bytes)
+{
+    char *room = aligned_alloc(64, (bytes + 2 * GUARD + 63) / 64 * 64);
+    memset(room, 0x5a, (bytes + 2 * GUARD + 63) / 64 * 64);
+    return room + GUARD;
+}
+
+static void check_guards(const char *at, size_t bytes, const char *what)
+{
+    for (size_t i = 0; i < GUARD; i++)
+        if (at[-1 - (long)i] != 0x5a || at[bytes + i] != 0x5a)
+            fail(what, bytes, i);
+}
+
+static void score_window(const float *x, size_t first, size_t batch, const float *want, char *y, char *scratch)
+{
+    const size_t in = RECORD.inputs, out = RECORD.outputs;
+    SCORE(x + first * in, batch, (float *)(void *)y, scratch);
+    for (size_t r = 0; r < batch; r++)
+        if (memcmp(y + r * out * sizeof(float), want + (first + r) * out, out * sizeof(float)) != 0)
+            fail("a row's bits differ", batch, first + r);
+}
+
+static void every_place(const float *x, size_t rows, const float *want, char *scratch)
+{
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        size_t batch = batches[i], bytes = batch * RECORD.outputs * sizeof(float);
+        if (batch > rows)
+            continue;
+        char *y = guarded(bytes);
+        for (size_t first = 0; first + batch <= rows; first += batch < 17 ? 1 : 13)
+            score_window(x, first, batch, want, y, scratch);
+        check_guards(y, bytes, "written beside y");
+        free(y - GUARD);
+    }
+}
+
+/* Rows further apart than they are wide, with NaNs between them that must not be read. */
+static void wide_stride(const float *x, size_t rows, const float *want, char *scratch)
+{
+    const size_t in = RECORD.inputs, out = RECORD.outputs, stride = in + 3;
+    float *wide = malloc(rows * stride * sizeof(float)), *y = malloc(rows * out * sizeof(float));
+    memset(wide, 0xff, rows * stride * sizeof(float));
+    for (size_t r = 0; r < rows; r++)
+        memcpy(wide + r * stride, x + r * in, in * sizeof(float));
+    RECORD.score(RECORD.weights, wide, stride, rows, y, scratch);
+    if (memcmp(y, want, rows * out * sizeof(float)) != 0)
+        fail("bits differ with a wide stride", rows, 0);
+    free(wide);
+    free(y);
+}
+
+/* NaNs and infinities stay in their row; a score that is NaN is 0x7fc00000. */
+static void special_rows(const float *x, size_t rows, const float *want, char *scratch)
+{
+    const size_t in = RECORD.inputs, out = RECORD.outputs;
+    const float bad[] = {(float)0x1p-140, (float)1e30f * 1e30f, -(float)1e30f * 1e30f, 0.0f};
+    const uint32_t nan = 0xffc12345;
+    float *some = malloc(9 * in * sizeof(float)), *y = malloc(9 * out * sizeof(float));
+    (void)rows;
+    for (size_t k = 0; k < 4; k++) {
+        memcpy(some, x, 9 * in * sizeof(float));
+        for (size_t j = 0; j < in; j++)
+            if (k == 3)
+                memcpy(&some[4 * in + j], &nan, sizeof nan);
+            else
+                some[4 * in + j] = bad[k];
+        SCORE(some, 9, y, scratch);
+        for (size_t r = 0; r < 9; r++)
+            if (r != 4 && memcmp(y + r * out, want + r * out, out * sizeof(float)) != 0)
+                fail("a special row reached another", 9, r);
+        for (size_t j = 0; j < out; j++) {
+            uint32_t bits;
+            memcpy(&bits, &y[4 * out + j], sizeof bits);
+            if ((y[4 * out + j] != y[4 * out + j] || k == 3) && bits != 0x7fc00000)
+                fail("a NaN is not 0x7fc00000", 9, j);
+            printf("%s%08x", k + j ? " " : "special ", bits);
+        }
+    }
+    printf("\n");
+    free(some);
+    free(y);
+}
+
+int main(int argc, char **argv)
+{
+    size_t x_floats, y_floats;
+    if (argc != 3)
+        return 2;
+    float *x = read_npy(argv[1], &x_floats), *want = read_npy(argv[2], &y_floats);
+    size_t rows = x_floats / RECORD.inputs;
+    if (rows < 9 || rows * RECORD.inputs != x_floats || rows * RECORD.outputs != y_floats)
+        fail("x and y are not of this model", rows, 0);
+    x = repeated(x, rows, RECORD.inputs, 300);
+    want = repeated(want, rows, RECORD.outputs, 300);
+    rows = 300;
+    char *scratch = guarded(RECORD.scratch_bytes);
+    float none = 7;
+    SCORE(x, 0, &none, scratch);
+    if (none != 7)
+        fail("no rows, yet a score", 0, 0);
+    every_place(x, rows, want, scratch);
+    wide_stride(x, rows, want, scratch);
+    special_rows(x, rows, want, scratch);
+    int self = SELF_TEST(scratch);
+    if (self != 0)
+        fail("self test", (size_t)self, 0);
+    check_guards(scratch, RECORD.scratch_bytes, "written beside scratch");
+    printf("ok %s\n", RECORD.chosen_isa());
+    free(scratch - GUARD);
+    free(x);
+    free(want);
+    return 0;
+}

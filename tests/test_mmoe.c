@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_mmoe.c: opening models from files, and refusing what is not one.
+ *
+ * The shared objects are builds of mmoe_plugin.c; PLUGIN_DIR (by -D) is where they lie: one.so, two.so,
+ * apart.so, other_abi.so, no_plugin.so. The same file is linked in, with its weights apart.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../runtime/mmoe.h"
+#include "../runtime/sha256.h"
+#include "../runtime/weights_file.h"
+
+extern const struct mmoe_model plugin_model;
+
+/* ---- files --------------------------------------------------------------------------------------------- */
+
+static char dir[] = "/tmp/test_mmoe.XXXXXX";
+
+static const char *in_dir(const char *name)
+{
+    static char path[2][128];
+    static int turn;
+    turn ^= 1;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+    return path[turn];
+}
+
+static void write_bytes(const char *path, const void *bytes, size_t length)
+{
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, length, f), length);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Copies into the file that is there: what a careless deployment does. Returns its length. */
+static size_t copy(const char *from, const char *to)
+{
+    static char bytes[1 << 20];
+    FILE *f = fopen(from, "rb");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    write_bytes(to, bytes, n);
+    return n;
+}
+
+/* A weights file of plugin_model. */
+struct weights_file {
+    struct weights_header head;
+    uint32_t expected[16];      /* two, and zeros to a multiple of 64 bytes */
+    float numbers[16];
+};
+
+static struct weights_file good_weights(void)
+{
+    struct weights_file w = {
+        .head = {.abi = MMOE_ABI, .n_expected = 2, .weight_floats = {16, 0}},
+        .expected = {7, 5},
+        .numbers = {5, 2},
+    };
+    memcpy(w.head.magic, WEIGHTS_MAGIC, sizeof w.head.magic);
+    memcpy(w.head.structure, plugin_model.structure, sizeof w.head.structure);
+    sha256(w.numbers, sizeof w.numbers, w.head.weights_digest);
+    return w;
+}
+
+static float score_one(const struct mmoe *m)
+{
+    const float x[2] = {10, 1};
+    float y = 0;
+    _Alignas(64) char scratch[64];
+    mmoe_score(m, x, 2, 1, &y, scratch);
+    return y;
+}
+
+static void is_closed(const struct mmoe *m)
+{
+    const struct mmoe none = {0};
+    assert_memory_equal(m, &none, sizeof none);
+}
+
+static void refuses(const struct mmoe_model *record, const char *path, enum mmoe_status status)
+{
+    struct mmoe m;
+    memset(&m, 0xff, sizeof m);
+    assert_int_equal(mmoe_open(&m, record, path), status);
+    is_closed(&m);
+}
+
+/* Weights that are `length` bytes of w. */
+static void refuses_weights(const struct weights_file *w, size_t length, enum mmoe_status status)
+{
+    write_bytes(in_dir("bad.weights"), w, length);
+    refuses(&plugin_model, in_dir("bad.weights"), status);
+}
+
+/* ---- shared objects ------------------------------------------------------------------------------------ */
+
+static void opens_a_shared_object(void **state)
+{
+    (void)state;
+    struct mmoe m;
+    _Alignas(64) char scratch[64];
+    assert_int_equal(mmoe_open(&m, NULL, PLUGIN_DIR "/one.so"), MMOE_OK);
+    assert_string_equal(m.record->name, "plugin");
+    assert_true(score_one(&m) == 12);
+    assert_int_equal(mmoe_self_test(&m, scratch), MMOE_OK);
+    mmoe_close(&m);
+    is_closed(&m);
+}
+
+static void one_path_holds_several_models(void **state)
+{
+    (void)state;
+    struct mmoe first, second, third;
+    const char *path = in_dir("model.so");
+    copy(PLUGIN_DIR "/one.so", path);
+    assert_int_equal(mmoe_open(&first, NULL, path), MMOE_OK);
+    copy(PLUGIN_DIR "/two.so", path);
+    assert_int_equal(mmoe_open(&second, NULL, path), MMOE_OK);
+    assert_int_equal(mmoe_open(&third, NULL, path), MMOE_OK);
+    assert_true(score_one(&first) == 12);
+    assert_true(score_one(&second) == 22);
+    assert_ptr_not_equal(second.record, third.record);
+    mmoe_close(&first);
+    mmoe_close(&second);
+    assert_true(score_one(&third) == 22);
+    mmoe_close(&third);
+}
+
+static void descriptors_are_closed(void **state)
+{
+    (void)state;
+    struct mmoe m;
+    int before = open("/dev/null", O_RDONLY);
+    close(before);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(mmoe_open(&m, NULL, PLUGIN_DIR "/one.so"), MMOE_OK);
+        mmoe_close(&m);
+        refuses(NULL, PLUGIN_DIR "/no_plugin.so", MMOE_NOT_A_MODEL);
+        refuses(NULL, PLUGIN_DIR "/apart.so", MMOE_NO_FILE);
+    }
+    int after = open("/dev/null", O_RDONLY);
+    close(after);
+    assert_int_equal(before, after);
+}
+
+static void refuses_what_is_no_model(void **state)
+{
+    (void)state;
+    refuses(NULL, in_dir("absent.so"), MMOE_NO_FILE);
+    refuses(NULL, dir, MMOE_NO_FILE);
+    refuses(NULL, PLUGIN_DIR "/no_plugin.so", MMOE_NOT_A_MODEL);
+    refuses(NULL, PLUGIN_DIR "/other_abi.so", MMOE_NOT_A_MODEL);
+    write_bytes(in_dir("text.so"), "no elf here", 11);
+    refuses(NULL, in_dir("text.so"), MMOE_NOT_A_MODEL);
+    write_bytes(in_dir("empty.so"), "", 0);
+    refuses(NULL, in_dir("empty.so"), MMOE_NOT_A_MODEL);
+}
+
+/* However much of it is there, a part of a shared object must not kill the process. */
+static void survives_half_a_shared_object(void **state)
+{
+    (void)state;
+    const char *path = in_dir("half.so");
+    const size_t whole = copy(PLUGIN_DIR "/one.so", path);
+    for (size_t length = 0; length < whole; length += 61) {
+        struct mmoe m;
+        copy(PLUGIN_DIR "/one.so", path);
+        assert_int_equal(truncate(path, (off_t)length), 0);
+        enum mmoe_status status = mmoe_open(&m, NULL, path);
+        if (status == MMOE_OK)              /* only section headers are missing: all is there that is used */
+            assert_true(score_one(&m) == 12);
+        else
+            assert_true(status == MMOE_NOT_A_MODEL || status == MMOE_DAMAGED);
+        mmoe_close(&m);
+    }
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------- */
+
+static void opens_weights_of_a_linked_record(void **state)
+{
+    (void)state;
+    struct mmoe m;
+    _Alignas(64) char scratch[64];
+    const struct weights_file w = good_weights();
+    write_bytes(in_dir("good.weights"), &w, sizeof w);
+    assert_int_equal(mmoe_open(&m, &plugin_model, in_dir("good.weights")), MMOE_OK);
+    assert_ptr_equal(m.record, &plugin_model);
+    assert_true(score_one(&m) == 52);
+    assert_int_equal((uintptr_t)m.weights % 64, 0);
+    assert_int_equal(mmoe_self_test(&m, scratch), MMOE_OK);
+    mmoe_close(&m);
+    is_closed(&m);
+}
+
+static void finds_weights_beside_a_shared_object(void **state)
+{
+    (void)state;
+    struct mmoe m;
+    const struct weights_file w = good_weights();
+    copy(PLUGIN_DIR "/apart.so", in_dir("apart.so"));
+    refuses(NULL, in_dir("apart.so"), MMOE_NO_FILE);
+    write_bytes(in_dir("apart.weights"), &w, sizeof w);
+    assert_int_equal(mmoe_open(&m, NULL, in_dir("apart.so")), MMOE_OK);
+    assert_true(score_one(&m) == 52);
+    mmoe_close(&m);
+}
+
+static void self_test_sees_other_expectations(void **state)
+{
+    (void)state;
+    struct mmoe m;
+    _Alignas(64) char scratch[64];
+    struct weights_file w = good_weights();
+    w.expected[1] = 6;
+    write_bytes(in_dir("wrong.weights"), &w, sizeof w);
+    assert_int_equal(mmoe_open(&m, &plugin_model, in_dir("wrong.weights")), MMOE_OK);
+    assert_int_equal(mmoe_self_test(&m, scratch), MMOE_SELF_TEST);
+    mmoe_close(&m);
+}
+
+static void refuses_weights_of_another_kind(void **state)
+{
+    (void)state;
+    struct weights_file w = good_weights();
+    refuses(&plugin_model, in_dir("absent.weights"), MMOE_NO_FILE);
+    refuses(&plugin_model, dir, MMOE_NOT_A_MODEL);
+    w.head.magic[7] = 2;
+    refuses_weights(&w, sizeof w, MMOE_NOT_A_MODEL);
+    w = good_weights();
+    w.head.abi++;
+    refuses_weights(&w, sizeof w, MMOE_NOT_A_MODEL);
+    w = good_weights();
+    w.head.structure[31] ^= 1;
+    refuses_weights(&w, sizeof w, MMOE_OTHER_MODEL);
+}
+
+static void refuses_damaged_weights(void **state)
+{
+    (void)state;
+    struct weights_file w = good_weights();
+    refuses_weights(&w, 0, MMOE_NOT_A_MODEL);
+    refuses_weights(&w, sizeof w.head - 1, MMOE_NOT_A_MODEL);
+    for (size_t length = sizeof w.head; length < sizeof w; length++)
+        refuses_weights(&w, length, MMOE_DAMAGED);
+    w.head.n_expected = 3;
+    refuses_weights(&w, sizeof w, MMOE_DAMAGED);
+    w = good_weights();
+    w.head.weight_floats[1] = 1;
+    refuses_weights(&w, sizeof w, MMOE_DAMAGED);
+    w = good_weights();
+    w.numbers[15] = 1e-30f;
+    refuses_weights(&w, sizeof w, MMOE_DAMAGED);
+    struct { struct weights_file w; char more; } longer = {good_weights(), 0};
+    refuses_weights(&longer.w, sizeof w + 1, MMOE_DAMAGED);
+}
+
+static void every_status_has_a_text(void **state)
+{
+    (void)state;
+    for (int i = MMOE_OK; i <= MMOE_SELF_TEST; i++)
+        assert_string_not_equal(mmoe_status_text((enum mmoe_status)i), "unknown status");
+    assert_string_equal(mmoe_status_text((enum mmoe_status)99), "unknown status");
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    static const char *const files[] = {"model.so", "text.so", "empty.so", "half.so", "apart.so", "bad.weights",
+                                        "good.weights", "apart.weights", "wrong.weights"};
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        unlink(in_dir(files[i]));
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(opens_a_shared_object),
+        cmocka_unit_test(one_path_holds_several_models),
+        cmocka_unit_test(descriptors_are_closed),
+        cmocka_unit_test(refuses_what_is_no_model),
+        cmocka_unit_test(survives_half_a_shared_object),
+        cmocka_unit_test(opens_weights_of_a_linked_record),
+        cmocka_unit_test(finds_weights_beside_a_shared_object),
+        cmocka_unit_test(self_test_sees_other_expectations),
+        cmocka_unit_test(refuses_weights_of_another_kind),
+        cmocka_unit_test(refuses_damaged_weights),
+        cmocka_unit_test(every_status_has_a_text),
+    };
+    return cmocka_run_group_tests(tests, make_dir, remove_dir) != 0;
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/* test_passes.c: laws of the passes, the plan and the walk, on the model directories named on the command line.
+ *
+ * For each: fold changes eval by at most 1e-12 (1 + |z|), fuse and tidy not at all; the walk with plain kernels stays
+ * within the bound that eval carries; every instruction set of this machine gives the plain walk's bits; rows do not
+ * depend on the rows around them. Then what the passes are for is asserted of the structure.
+ */
+#include "../compiler/mmoec.h"
+#include "../runtime/kernels.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ROWS 40
+
+static char **dirs;
+static int n_dirs;
+
+struct setting {
+    struct job job;
+    struct options options;
+    jmp_buf no_memory;
+    struct network *n;
+    const struct model *folded, *fused, *tidied;
+    float *x;
+    int outputs;
+};
+
+static void show_all(const struct job *job)
+{
+    for (const struct message *m = job->messages; m; m = m->next)
+        show_message(m, false, stderr);
+}
+
+/* About normal, mean 0, from a fixed seed. */
+static void random_rows(float *x, size_t n)
+{
+    uint64_t seed = 42;
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int k = 0; k < 6; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            sum += (double)(seed >> 40) / (1 << 24);
+        }
+        x[i] = (float)((sum - 3) * 1.4);
+    }
+}
+
+static void begin(struct setting *s, const char *dir)
+{
+    memset(s, 0, sizeof *s);
+    s->options = (struct options){.model = dir, .outputs = "all"};
+    begin_job(&s->job, &s->options);
+    if (setjmp(s->no_memory))
+        fail_msg("out of memory");
+    s->job.arena.no_memory = &s->no_memory;
+    s->n = read_network(&s->job, true);
+    if (!s->n) {
+        show_all(&s->job);
+        fail_msg("cannot read %s", dir);
+    }
+    s->folded = fold(&s->job, s->n->original);
+    s->fused = fuse(&s->job, s->folded);
+    s->tidied = tidy(&s->job, s->fused);
+    check_model(s->folded);
+    check_model(s->fused);
+    check_model(s->tidied);
+    int inputs = 0;
+    for (int i = 0; i < s->tidied->n_inputs; i++)
+        inputs += s->tidied->values[s->tidied->inputs[i]].width;
+    for (int i = 0; i < s->tidied->n_outputs; i++)
+        s->outputs += s->tidied->outputs[i].width;
+    s->x = NEW_ARRAY(&s->job, (size_t)(ROWS * inputs), float);
+    random_rows(s->x, (size_t)(ROWS * inputs));
+}
+
+static double *evaluate(struct setting *s, const struct model *m, double *bound)
+{
+    double *y = NEW_ARRAY(&s->job, (size_t)(ROWS * s->outputs), double);
+    assert_true(eval(&s->job, m, s->x, ROWS, y, bound));
+    return y;
+}
+
+static void passes_keep_values(void **state)
+{
+    (void)state;
+    for (int d = 0; d < n_dirs; d++) {
+        struct setting s;
+        begin(&s, dirs[d]);
+        const double *z = evaluate(&s, s.n->original, NULL), *folded = evaluate(&s, s.folded, NULL);
+        const double *fused = evaluate(&s, s.fused, NULL), *tidied = evaluate(&s, s.tidied, NULL);
+        for (int i = 0; i < ROWS * s.outputs; i++) {
+            if (!(fabs(folded[i] - z[i]) <= 1e-12 * (1 + fabs(z[i]))))
+                fail_msg("%s: fold moves %.17g to %.17g", dirs[d], z[i], folded[i]);
+            if (fused[i] != folded[i] || tidied[i] != folded[i])
+                fail_msg("%s: fuse or tidy moves %.17g to %.17g, %.17g", dirs[d], folded[i], fused[i], tidied[i]);
+        }
+        end_job(&s.job);
+    }
+}
+
+static void walk_stays_within_the_bound(void **state)
+{
+    (void)state;
+    static const char *const isas[] = {"plain", "avx2", "avx512", "neon"};
+    for (int d = 0; d < n_dirs; d++) {
+        struct setting s;
+        begin(&s, dirs[d]);
+        size_t n = (size_t)(ROWS * s.outputs);
+        double *bound = NEW_ARRAY(&s.job, n, double);
+        const double *z = evaluate(&s, s.tidied, bound);
+        struct plan *p = make_plan(&s.job, s.tidied);
+        struct weights *w = pack(&s.job, p);
+        float *plain = NEW_ARRAY(&s.job, n, float), *y = NEW_ARRAY(&s.job, n, float);
+        void *scratch = new_scratch(&s.job, p);
+        for (size_t k = 0; k < COUNT(isas); k++) {
+            const struct mmoe_kernels *kernels = mmoe_kernels_named(isas[k]);
+            if (!kernels)
+                continue;
+            walk(p, w, kernels, s.x, ROWS, k ? y : plain, scratch);
+            if (k && memcmp(plain, y, n * sizeof *y) != 0)
+                fail_msg("%s: %s and plain kernels give other bits", dirs[d], isas[k]);
+        }
+        for (size_t i = 0; i < n; i++)
+            if (!(fabs((double)plain[i] - z[i]) <= bound[i]))
+                fail_msg("%s: score %zu is %.9g, eval says %.17g +- %.3g", dirs[d], i, (double)plain[i], z[i], bound[i]);
+        for (int r = 0; r < ROWS; r++) {
+            walk(p, w, mmoe_kernels_named("plain"), s.x + r * p->inputs, 1, y, scratch);
+            assert_memory_equal(y, plain + r * s.outputs, (size_t)s.outputs * sizeof *y);
+        }
+        end_job(&s.job);
+    }
+}
+
+/* After the passes nothing is left to fold, and one dense layer at most reads each value. */
+static void passes_do_their_work(void **state)
+{
+    (void)state;
+    for (int d = 0; d < n_dirs; d++) {
+        struct setting s;
+        begin(&s, dirs[d]);
+        const struct model *m = s.tidied;
+        int *readers = NEW_ARRAY(&s.job, (size_t)m->n_values, int);
+        for (int i = 0; i < m->n_ops; i++) {
+            assert_int_not_equal(m->ops[i].kind, OP_batch_norm);
+            if (m->ops[i].kind == OP_dense && m->ops[i].parts == 1)
+                assert_int_equal(readers[m->ops[i].in[0]]++, 0);
+        }
+        end_job(&s.job);
+    }
+}
+
+static void all_targets_share_weights(void **state)
+{
+    (void)state;
+    struct setting s;
+    begin(&s, dirs[0]);
+    struct plan *p = make_plan(&s.job, s.tidied);
+    unsigned char a[32], b[32];
+    structure_digest(p, &s.job, a);
+    s.options.target = "generic-c";
+    structure_digest(make_plan(&s.job, s.tidied), &s.job, b);
+    assert_memory_equal(a, b, sizeof a);
+    struct model *fewer = copy_model(&s.job, s.n->original);
+    fewer->n_outputs = 1;
+    structure_digest(make_plan(&s.job, tidy(&s.job, fuse(&s.job, fold(&s.job, fewer)))), &s.job, b);
+    assert_memory_not_equal(a, b, sizeof a);
+    end_job(&s.job);
+}
+
+int main(int argc, char **argv)
+{
+    dirs = argv + 1;
+    n_dirs = argc - 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(passes_keep_values),
+        cmocka_unit_test(walk_stays_within_the_bound),
+        cmocka_unit_test(passes_do_their_work),
+        cmocka_unit_test(all_targets_share_weights),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0;
+}
