@@ -15,7 +15,7 @@ numbers() { raw "$1" | od -An -v -tf4 -w4; }
 
 tests/run.sh --deps gcc libc6-dev cmake make pkg-config protobuf-c-compiler libprotobuf-c-dev
 mkdir -p build
-{ cmake -S . -B build -D MMOEC_TESTS=OFF && cmake --build build -j2 --target mmoec mmoe_shared; } > build/examples.log 2>&1 || {
+{ cmake -S . -B build && cmake --build build -j2 --target mmoec mmoe_static; } > build/examples.log 2>&1 || {
     cat build/examples.log
     exit 1
 }
@@ -42,7 +42,7 @@ paste -d ' ' $out/scores $out/ctr $out/cvr | awk '
 
 # The same model as a shared object, opened by libmmoe: the same bits.
 say build/mmoec compile $model -o $out/tiny.so
-say cc -O2 -I runtime examples/serve.c -L build -Wl,-rpath,"$PWD/build" -lmmoe -o $out/serve
+say cc -O2 -I runtime examples/serve.c build/libmmoe.a -o $out/serve
 echo "\$ $out/serve $out/tiny.so < $out/rows.f32 | head -n 3"
 $out/serve $out/tiny.so < $out/rows.f32 > $out/served
 head -n 3 $out/served

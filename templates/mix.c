@@ -23,6 +23,7 @@ static TARGET void NAME(const float *g, size_t gs, const float *s, const size_t 
             for (size_t e = 0; e < EXPERTS; e++)
                 acc = v_fma(v_all(g[r * gs + e]), v_load_n(s + at[e][0] + r * at[e][1] + j, lanes), acc);
             v_store_n(y + r * ys + j, acc, lanes);
+            NO_CALL;
         }
 }
 /*@ end */

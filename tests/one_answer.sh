@@ -61,9 +61,9 @@ for model in "$@"; do
             build "$dir" "$cc-native-$isa" m - $cc -std=c11 -O3 -march=native -DMMOE_ISA_AT_MOST=$isa
             build "$dir" "$cc-contract-$isa" m - $cc -std=gnu17 -O2 -mfma -ffp-contract=fast -DMMOE_ISA_AT_MOST=$isa
         done
-        build "$dir" "$cc-sanitized" m - $cc -std=c11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
+        build "$dir" "$cc-sanitized" m - $cc -std=c11 -O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all \
             -DMMOE_ISA_AT_MOST=1
-        build "$dir" "$cc-sanitized-plain" plain - $cc -std=c11 -O1 -g -fsanitize=address,undefined \
+        build "$dir" "$cc-sanitized-plain" plain - $cc -std=c11 -O0 -g -fsanitize=address,undefined \
             -fno-sanitize-recover=all
     done
     for o in 0 2 3; do

@@ -65,4 +65,4 @@ mkdir -p build
     tail -n 100 build/tests.log
     exit 1
 }
-exec ctest --test-dir build --output-on-failure -j2
+exec ctest --test-dir build --output-on-failure --no-tests=error -j2
