@@ -8,12 +8,12 @@
 
 #include <string.h>
 
-/* Text of the user's inside a comment: no end of comment, no start of one, nothing unprintable. */
+/* Text of the user's inside a comment: no end of comment, no start of one, no trigraph, nothing unprintable. */
 const char *comment_text(struct job *job, const char *text)
 {
     char *safe = arena_print(&job->arena, "%s", escaped(&job->arena, text, strlen(text)));
     for (char *c = safe; *c; c++)
-        if ((c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*'))
+        if ((c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*') || (c[0] == '?' && c[1] == '?'))
             c[1] = '!';
     return safe;
 }

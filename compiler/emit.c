@@ -294,9 +294,15 @@ static const char *bytes(struct emitter *e, const unsigned char digest[32])
     return t.data;
 }
 
+/* A string literal. Question marks are escaped, or two of them could begin a trigraph. */
 static const char *quoted(struct emitter *e, const char *text)
 {
-    return print(e, "\"%s\"", escaped(&e->job->arena, text, strlen(text)));
+    struct text t = {.arena = &e->job->arena};
+    text_print(&t, "\"");
+    for (const char *c = escaped(&e->job->arena, text, strlen(text)); *c; c++)
+        text_print(&t, *c == '?' ? "\\%c" : "%c", *c);
+    text_print(&t, "\"");
+    return t.data;
 }
 
 static bool has_isa(const struct target *t, const char *prefix)

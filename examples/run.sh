@@ -32,8 +32,8 @@ numbers $model/probs_ctr.npy > $out/ctr
 numbers $model/probs_cvr.npy > $out/cvr
 paste -d ' ' $out/scores $out/ctr $out/cvr | awk '
     function far(a, b) { return a > b ? a - b : b - a }
-    NR == 1 { printf "%4s  %-12s %-12s  %-12s %-12s\n", "row", "probs_ctr", "EasyRec", "probs_cvr", "EasyRec" }
-    NR <= 8 { printf "%4d  %-12.9f %-12.9f  %-12.9f %-12.9f\n", NR, $1, $3, $2, $4 }
+    NR == 1 { printf "%4s  %-12s %-12s  %-12s %s\n", "row", "probs_ctr", "EasyRec", "probs_cvr", "EasyRec" }
+    NR <= 8 { printf "%4d  %-12.9f %-12.9f  %-12.9f %.9f\n", NR, $1, $3, $2, $4 }
     { d = far($1, $3); e = far($2, $4); d = d > e ? d : e; most = d > most ? d : most }
     END {
         printf " ...  %d rows; the largest difference is %.1e\n", NR, most

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* score.c: a program with a model linked in. It needs the two files that mmoec wrote, and nothing else:
+/* score.c: a program with a model linked in. It needs the two files that mmoec writes, no more:
  *
  *     mmoec compile MODEL -o tiny
  *     cc -O2 score.c tiny.c -o score
@@ -11,11 +11,11 @@
 
 #include <stdio.h>
 
-#define BATCH 64        /* rows scored together: a kernel keeps its weights in registers over several rows */
+#define BATCH 64 /* rows scored together: weights stay in registers over several rows */
 
 int main(void)
 {
-    static _Alignas(64) unsigned char scratch[TINY_SCRATCH];     /* one for each thread that scores */
+    static _Alignas(64) unsigned char scratch[TINY_SCRATCH]; /* one for each thread that scores */
     static float x[BATCH][TINY_INPUTS], y[BATCH][TINY_OUTPUTS];
     size_t rows;
 

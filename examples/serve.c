@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/* serve.c: a program that opens models from files. It needs mmoe.h and libmmoe, and knows no model before
- * it runs:
+/* serve.c: a program that opens models from files. It needs libmmoe, and knows no model before it
+ * runs:
  *
  *     mmoec compile MODEL -o tiny.so
  *     cc -O2 serve.c $(pkg-config --cflags --libs mmoe) -o serve
  *     ./serve tiny.so < rows.f32
  *
- * Rows are raw floats, as many a row as the model takes. Prints the outputs' names, then a line of scores
- * for each row.
+ * Rows are raw floats, as many a row as the model takes. Prints the outputs' names, then a line of
+ * scores for each row.
  */
 #include <mmoe.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define BATCH 64        /* rows scored together: a kernel keeps its weights in registers over several rows */
+#define BATCH 64 /* rows scored together: weights stay in registers over several rows */
 
 static void print_names(const struct mmoe_model *r)
 {
@@ -35,7 +35,7 @@ static int score(const struct mmoe *m)
     float *x = (float *)malloc(BATCH * r->inputs * sizeof *x);
     float *y = (float *)malloc(BATCH * r->outputs * sizeof *y);
     /* aligned_alloc wants a multiple of the alignment */
-    void *scratch = aligned_alloc(64, (r->scratch_bytes + 63) / 64 * 64);     /* one for each thread */
+    void *scratch = aligned_alloc(64, (r->scratch_bytes + 63) / 64 * 64); /* one for each thread */
     enum mmoe_status status = x && y && scratch ? mmoe_self_test(m, scratch) : MMOE_NO_MEMORY;
     if (status == MMOE_OK) {
         size_t rows;

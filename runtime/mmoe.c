@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* mmoe.c: opens models from files.
  *
- * A shared object is copied into memory of this process (memfd) before it is loaded: dlopen of a path that
- * is loaded already answers with the old library, and a file that is overwritten while loaded would change
- * under the code. Only our own weights files are mapped; they are replaced by rename, never written in
- * place. Each step below says what went wrong; mmoe_open alone cleans up.
+ * A shared object is copied into memory of this process (memfd) before it is loaded: dlopen of a
+ * path that is loaded already answers with the old library, and a file that is overwritten while
+ * loaded would change under the code. Only our own weights files are mapped; they are replaced by
+ * rename, never written in place. Each step below says what went wrong; mmoe_open alone cleans up.
  */
-#pragma GCC visibility push(default)        /* all else is compiled hidden: what mmoe.h names is all one sees */
+/* All is compiled hidden but what mmoe.h names. */
+#pragma GCC visibility push(default)
 #include "mmoe.h"
 #pragma GCC visibility pop
 #include "sha256.h"
@@ -35,7 +36,7 @@ const char *mmoe_status_text(enum mmoe_status status)
     return (size_t)status < sizeof texts / sizeof *texts ? texts[status] : "unknown status";
 }
 
-/* ---- shared objects ------------------------------------------------------------------------------------ */
+/* ---- shared objects -------------------------------------------------------------------------- */
 
 static enum mmoe_status copy_bytes(int from, int to)
 {
@@ -48,8 +49,8 @@ static enum mmoe_status copy_bytes(int from, int to)
     return n == 0 ? MMOE_OK : MMOE_NO_FILE;
 }
 
-/* Is all of a shared object there? The loader maps segments without asking, and half a file (one that is
-   still being copied, say) would kill this process when it is touched. */
+/* Is all of a shared object there? The loader maps segments without asking, and half a file (one
+   that is still being copied, say) would kill this process when it is touched. */
 static enum mmoe_status check_length(int fd)
 {
     ElfW(Ehdr) head;
@@ -61,19 +62,20 @@ static enum mmoe_status check_length(int fd)
         ElfW(Phdr) segment;
         const off_t at = (off_t)(head.e_phoff + (size_t)i * sizeof segment);
         if (pread(fd, &segment, sizeof segment, at) != (ssize_t)sizeof segment ||
-            segment.p_filesz > (size_t)s.st_size || segment.p_offset > (size_t)s.st_size - segment.p_filesz)
+            segment.p_filesz > (size_t)s.st_size ||
+            segment.p_offset > (size_t)s.st_size - segment.p_filesz)
             return MMOE_DAMAGED;
     }
     return MMOE_OK;
 }
 
-/* A path of the descriptor that no other library alive was loaded by. dlopen compares texts first, and the
-   number of a closed descriptor comes again; so the inode, which lives as long as the library, goes into
-   the text as steps that lead nowhere: "./" for a bit 0, ".//" for a bit 1. */
+/* A path of the descriptor that no other library alive was loaded by. dlopen compares texts first,
+   and the number of a closed descriptor comes again; so the inode, which lives as long as the
+   library, goes into the text as steps that lead nowhere: "./" for a bit 0, ".//" for a bit 1. */
 static void own_path(int fd, char path[256])
 {
     struct stat s = {0};
-    (void)fstat(fd, &s);        /* of an open memfd: cannot fail */
+    (void)fstat(fd, &s); /* of an open memfd: cannot fail */
     char *to = path + sprintf(path, "/proc/self/fd/");
     for (uint64_t bits = s.st_ino, i = 0; i < 64; i++)
         to += sprintf(to, bits >> i & 1 ? ".//" : "./");
@@ -110,12 +112,12 @@ static enum mmoe_status find_record(struct mmoe *m)
     void *symbol = dlsym(m->library, "mmoe_plugin");
     if (!symbol)
         return MMOE_NOT_A_MODEL;
-    memcpy(&plugin, &symbol, sizeof plugin);        /* POSIX: a function's address fits */
+    memcpy(&plugin, &symbol, sizeof plugin); /* POSIX: a function's address fits */
     m->record = plugin();
     return is_record(m->record) ? MMOE_OK : MMOE_NOT_A_MODEL;
 }
 
-/* ---- weights files ------------------------------------------------------------------------------------- */
+/* ---- weights files --------------------------------------------------------------------------- */
 
 /* Numbers are used where they lie, so other machines cannot read them. */
 static int little_endian(void)
@@ -136,7 +138,8 @@ static enum mmoe_status check_weights(const struct mmoe_model *r, const char *by
         return MMOE_NOT_A_MODEL;
     if (memcmp(head.structure, r->structure, sizeof head.structure) != 0)
         return MMOE_OTHER_MODEL;
-    const size_t numbers = weights_file_numbers(r->n_expected), n = r->weight_floats * sizeof(float);
+    const size_t numbers = weights_file_numbers(r->n_expected);
+    const size_t n = r->weight_floats * sizeof(float);
     const uint64_t floats = head.weight_floats[0] | (uint64_t)head.weight_floats[1] << 32;
     if (head.n_expected != r->n_expected || floats != r->weight_floats || length != numbers + n)
         return MMOE_DAMAGED;
@@ -172,7 +175,7 @@ static enum mmoe_status use_weights(struct mmoe *m, int fd)
     return status;
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static enum mmoe_status with_file(struct mmoe *m, const char *path,
                                   enum mmoe_status (*use)(struct mmoe *m, int fd))

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
+/* FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of 64 primes. */
 static const uint32_t constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
@@ -56,8 +56,11 @@ static void add_block(uint32_t h[8], const unsigned char block[64])
 /* 5.3.3. */
 void sha256_init(struct sha256 *s)
 {
-    *s = (struct sha256){{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                          0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}, 0, {0}};
+    static const struct sha256 empty = {
+        .h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab,
+              0x5be0cd19},
+    };
+    *s = empty;
 }
 
 void sha256_update(struct sha256 *s, const void *bytes, size_t length)
@@ -73,7 +76,7 @@ void sha256_update(struct sha256 *s, const void *bytes, size_t length)
             add_block(s->h, p);
         waiting = 0;
     }
-    if (length)             /* p may be NULL otherwise */
+    if (length) /* p may be NULL otherwise */
         memcpy(s->block + waiting, p, length);
 }
 

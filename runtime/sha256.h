@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* sha256.h: SHA-256 of bytes that come at once or in pieces. Digests name the structure of a model and
- * its weights, so that an equal digest may stand for equal bytes.
+/* sha256.h: SHA-256 of bytes that come at once or in pieces. Digests name the structure of a model
+ * and its weights, so that an equal digest may stand for equal bytes.
  */
 #ifndef MMOE_SHA256_H
 #define MMOE_SHA256_H
@@ -10,8 +10,8 @@
 
 struct sha256 {
     uint32_t h[8];
-    uint64_t bytes;                 /* so far */
-    unsigned char block[64];        /* the last bytes % 64 of them wait here */
+    uint64_t bytes;          /* so far */
+    unsigned char block[64]; /* the last bytes % 64 of them wait here */
 };
 
 void sha256_init(struct sha256 *s);

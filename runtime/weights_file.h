@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* weights_file.h: the file of weights beside generated code. Written by the compiler, mapped by libmmoe.
+/* weights_file.h: the file of weights beside generated code; mmoec writes it, libmmoe maps it.
  *
  *   0    magic            8 bytes
  *   8    abi, n_expected  uint32 each
@@ -12,8 +12,8 @@
  *   ...  zeros            to a multiple of 64
  *   ...  numbers          [weight_floats] floats, up to the end of the file
  *
- * All little-endian. No offset or count in it is trusted: the record of the code says what must be there,
- * and where; what the file says of itself is compared with that.
+ * All little-endian. No offset or count in it is trusted: the record of the code says what must be
+ * there, and where; what the file says of itself is compared with that.
  */
 #ifndef MMOE_WEIGHTS_FILE_H
 #define MMOE_WEIGHTS_FILE_H
@@ -29,7 +29,7 @@ struct weights_header {
     unsigned char structure[32], weights_digest[32], more_zeros[32];
 };
 
-/* Where the numbers begin: at a multiple of 64, so that they are aligned once the file is mapped. */
+/* Where the numbers begin: at a multiple of 64, aligned once the file is mapped. */
 static inline size_t weights_file_numbers(uint32_t n_expected)
 {
     return (sizeof(struct weights_header) + (size_t)n_expected * 4 + 63) / 64 * 64;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* mmoe_plugin.c: a model written by hand, for tests of runtime/mmoe.c: y = w[0] x[0] + w[1] x[1]. Built as
- * shared objects of several kinds:
+/* mmoe_plugin.c: a model written by hand, for tests of runtime/mmoe.c: y = w[0] x[0] + w[1] x[1].
+ * Built as shared objects of several kinds:
  *
  *     -DNUMBER=n      which one it is: w[0]
  *     -DAPART         its weights are in a file of their own
@@ -13,7 +13,8 @@
 #define NUMBER 1
 #endif
 
-static void score(const void *weights, const float *x, size_t x_stride, size_t rows, float *y, void *scratch)
+static void score(const void *weights, const float *x, size_t x_stride, size_t rows, float *y,
+                  void *scratch)
 {
     const float *w = weights;
     (void)scratch;

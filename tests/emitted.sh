@@ -1,0 +1,122 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What holds of generated files as files: same bytes from two runs, only their own symbols, two in one program, hostile
+# names stay text, the self test sees a broken kernel, and it runs every kernel.
+#
+#     emitted.sh MMOEC TESTS WORK
+set -eu
+mmoec=$1 tests=$2 work=$3
+rm -rf "$work"
+mkdir -p "$work/a" "$work/b/deeper"
+golden=$tests/golden
+
+fail() { echo "FAILED: $*"; exit 1; }
+
+# ---- same bytes from two runs in different directories ----
+
+(cd "$work/a" && "$mmoec" compile "$golden/heads_mmoe" --outputs all -o one)
+(cd "$work/b/deeper" && cp -r "$golden/heads_mmoe" . && "$mmoec" compile heads_mmoe --outputs all -o one)
+cmp "$work/a/one.c" "$work/b/deeper/one.c" || fail "two runs give other bytes"
+cmp "$work/a/one.h" "$work/b/deeper/one.h" || fail "two runs give other headers"
+! grep -q "$work" "$work/a/one.c" || fail "a path is in the text"
+
+# ---- symbols ----
+
+cd "$work"
+"$mmoec" compile "$golden/tiny_mmoe" -o two
+cp a/one.c a/one.h .
+gcc -std=c11 -O2 -c one.c && gcc -std=c11 -O2 -c two.c
+names=$(nm -g --defined-only two.o | cut -d ' ' -f 3 | sort | tr '\n' ' ')
+[ "$names" = "two_model two_score two_self_test " ] || fail "symbols of an object: $names"
+[ -z "$(nm -u two.o)" ] || fail "an object needs $(nm -u two.o)"
+"$mmoec" compile "$golden/tiny_mmoe" -o two.so
+names=$(nm -D --defined-only two.so | cut -d ' ' -f 3 | sort | tr '\n' ' ')
+[ "$names" = "mmoe_plugin two_score two_self_test " ] || fail "symbols of a shared object: $names"
+
+# ---- two models in one program, and their headers in C++ ----
+
+cat > both.c <<'C'
+#include "one.h"
+#include "two.h"
+#include <stdlib.h>
+int main(void)
+{
+    void *s = aligned_alloc(64, ONE_SCRATCH + TWO_SCRATCH + 128);
+    return one_self_test(s) || two_self_test(s);
+}
+C
+gcc -std=c11 -Wall -Wextra -Wpedantic -Werror both.c one.o two.o -o both && ./both || fail "two models in one program"
+cp both.c both.cc && g++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -c both.cc -o both_cc.o || fail "headers in C++11"
+
+# ---- weights in a file of their own ----
+
+"$mmoec" compile "$golden/taobao_mmoe" --weights-in file -o apart
+gcc -std=c11 -O2 -Wall -Wextra -Wpedantic -Wconversion -Werror -c apart.c || fail "a file without weights has warnings"
+names=$(nm -g --defined-only apart.o | cut -d ' ' -f 3 | sort | tr '\n' ' ')
+[ "$names" = "apart_model " ] || fail "symbols without weights: $names"
+"$mmoec" compile "$golden/taobao_mmoe" --weights-in file -o apart.so
+"$mmoec" score apart.so --features "$golden/taobao_mmoe/features.npy" -o apart.csv
+"$mmoec" score "$golden/taobao_mmoe" --features "$golden/taobao_mmoe/features.npy" -o walk.csv
+cmp apart.csv walk.csv || fail "weights in a file give other scores"
+
+# ---- hostile names ----
+
+mkdir hostile
+cp "$golden"/nobn_tanh_mmoe/model.ckpt-* hostile
+name='a\"; system(\"x */ /* \?\?/ \n%s\\'
+NAME=$name awk '{ name = ENVIRON["NAME"]; i = index($0, "tower_name: \"cvr\""); if (i) $0 = substr($0, 1, i - 1) "tower_name: \"" name "\"" \
+    substr($0, i + length("tower_name: \"cvr\"")); print }' "$golden/nobn_tanh_mmoe/pipeline.config" > hostile/pipeline.config
+"$mmoec" compile hostile --outputs all -o nasty 2> nasty.err || { cat nasty.err; fail "a strange tower name"; }
+gcc -std=c11 -O1 -Wall -Wextra -Wpedantic -Wconversion -Werror -trigraphs -c nasty.c || fail "a strange name makes other C"
+g++ -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only nasty.h || fail "a strange name makes another header"
+"$mmoec" score hostile --outputs all --features "$golden/nobn_tanh_mmoe/features.npy" -o nasty.npy 2> /dev/null
+"$mmoec" score "$golden/nobn_tanh_mmoe" --outputs all --features "$golden/nobn_tanh_mmoe/features.npy" -o plain.npy
+cmp nasty.npy plain.npy || fail "a name changes scores"
+
+# ---- the self test sees every kernel ----
+
+# Every function of the instruction set that serves runs during the self test: gcov counts.
+cat > only_test.c <<'C'
+#include "one.h"
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+    int result = one_self_test(aligned_alloc(64, (ONE_SCRATCH + 63) / 64 * 64));
+    printf("%d %s\n", result, one_model.chosen_isa());
+    return result;
+}
+C
+for cap in 0 1 2; do
+    gcc -std=c11 -O0 --coverage -DMMOE_ISA_AT_MOST=$cap only_test.c one.c -o counted && ./counted > counted.out || fail "counted self test"
+    isa=$(cut -d ' ' -f 2 counted.out)
+    gcov -f -n counted-one.gcda 2> /dev/null | awk -v isa="__$isa'" '
+        /^Function/ { f = $2; named = index(f, isa) > 0 }
+        /^Lines executed:0.00%/ && named { print f; bad = 1 }
+        /^Lines executed/ && named { n++ }
+        END { if (n < 8) print "only " n " functions"; exit bad || n < 8 }' > idle || fail "the self test does not run: $(cat idle)"
+    echo "cap $cap: every function of $isa runs in the self test"
+done
+
+# Break one kernel at a time, in all instruction sets: the self test must fail with 3.
+break_kernel() {
+    sed "$2" one.c > broken.c
+    ! cmp -s one.c broken.c || fail "nothing to break: $1"
+    cp only_test.c broken_test.c
+    for cap in 0 1 2; do
+        gcc -std=c11 -O1 -w -DMMOE_ISA_AT_MOST=$cap broken_test.c broken.c -o broken
+        ! ./broken > broken.out || fail "broken $1, yet the self test passes ($(cat broken.out))"
+        grep -q '^3 ' broken.out || fail "broken $1: $(cat broken.out)"
+    done
+    echo "broken $1: seen"
+}
+break_kernel "tile: a missing input" 's/for (size_t k = 0; k < in; k++) {/for (size_t k = 0; k + 1 < in; k++) {/'
+break_kernel "dense: rows of a tile" 's/r + TILE_ROWS <= rows; r += TILE_ROWS/r + TILE_ROWS < rows; r += TILE_ROWS + 1/'
+break_kernel "mixture: a missing expert" 's/for (size_t e = 0; e < \([0-9]*\); e++)/for (size_t e = 1; e < \1; e++)/'
+break_kernel "softmax: the sum" 's/sum\[0\] += sum\[j\];/sum[0] += 2 * sum[j];/'
+break_kernel "exp: a coefficient" 's/0x1.555492p-3f/0x1.555592p-3f/'
+break_kernel "argmax" 's/best = from\[j\] > from\[best\]/best = from[j] < from[best]/'
+break_kernel "max" 's/top = from\[j\] > top/top = from[j] < top/'
+break_kernel "gelu" 's/0\.044715f/0.044716f/'
+break_kernel "store" 's/v_select(v_eq(a, a), a, v_float/v_select(v_eq(a, a), v_add(a, a), v_float/'
+echo "ok"
