@@ -11,7 +11,11 @@
 /* Text of the user's inside a comment: no end of comment, no start of one, no trigraph, nothing unprintable. */
 const char *comment_text(struct job *job, const char *text)
 {
-    char *safe = arena_print(&job->arena, "%s", escaped(&job->arena, text, strlen(text)));
+    char *safe = arena_print(&job->arena, "%s", escaped(&job->arena, text, strlen(text))), *to = safe;
+    for (const char *c = safe; *c; c++)         /* a quote needs no backslash here */
+        if (c[0] != '\\' || c[1] != '"')
+            *to++ = *c;
+    *to = 0;
     for (char *c = safe; *c; c++)
         if ((c[0] == '*' && c[1] == '/') || (c[0] == '/' && c[1] == '*') || (c[0] == '?' && c[1] == '?'))
             c[1] = '!';
@@ -29,7 +33,7 @@ static const char *hex(struct job *job, const unsigned char digest[32])
 static void options(struct job *job, const struct plan *p, struct text *to)
 {
     const struct options *o = job->options;
-    text_print(to, " * Options: --target %s --numerics %s --weights-in %s --outputs %s%s%s\n", p->target->name,
+    text_print(to, " * By: mmoec compile --target %s --numerics %s --weights-in %s --outputs %s%s%s\n", p->target->name,
                p->numerics->name, o->weights_in ? o->weights_in : "c",
                o->outputs ? comment_text(job, o->outputs) : "scores",
                o->feature_order == ORDER_NAME ? " --feature-order name" : "", o->permissive ? " --permissive" : "");

@@ -221,6 +221,28 @@ static void add_tiles(struct emitter *e, enum kernel kernel, const char *isa)
     text_print(e->to, "\n");
 }
 
+/* What a kernel computes, in a line. */
+static const char *about(struct emitter *e, const struct instance *k)
+{
+    const char *columns = e->sizes_in_calls ? "n columns" : print(e, "%d column%s", k->out, k->out == 1 ? "" : "s");
+    switch (k->kernel) {
+    case KERNEL_dense_linear: case KERNEL_dense_relu:
+        return print(e, "y = x W + b%s: %s.", k->kernel == KERNEL_dense_relu ? ", then relu" : "",
+                     e->sizes_in_calls ? "in inputs, out columns" : print(e, "%d inputs, %d columns", k->in, k->out));
+    case KERNEL_act: return print(e, "y = %s(x): %s.", act_name(k->act), columns);
+    case KERNEL_dice: return print(e, "EasyRec's Dice: %s.", columns);
+    case KERNEL_softmax: return print(e, "y = exp(x - max x) / sum: %s.", columns);
+    case KERNEL_mix: return print(e, "A gate's mixture of experts: %s.", columns);
+    case KERNEL_copy: return print(e, "The same numbers elsewhere: %s.", columns);
+    case KERNEL_store: return print(e, "Scores to the caller, every NaN the same: %s.", columns);
+    case KERNEL_max: return print(e, "The largest of %s.", columns);
+    case KERNEL_argmax: return print(e, "The number of the first largest of %s.", columns);
+    case KERNEL_ziln: return "EasyRec's zero-inflated log-normal mean, from three logits.";
+    case N_KERNELS: break;
+    }
+    bug("a kernel of no kind");
+}
+
 static void add_kernel(struct emitter *e, const struct instance *k, const char *isa)
 {
     struct word words[8];
@@ -242,7 +264,7 @@ static void add_kernel(struct emitter *e, const struct instance *k, const char *
         words[n++] = (struct word){"EXPERTS", args ? "experts" : print(e, "%d", k->experts)};
     if (k->kernel == KERNEL_act)
         words[n++] = (struct word){"FUNCTION", print(e, "v_%s", act_name(k->act))};
-    text_print(e->to, "/* From %s. */\n", template_file(k->kernel));
+    text_print(e->to, "/* %s Template: %s. */\n", about(e, k), template_file(k->kernel));
     template_add(e->job, e->to, template_file(k->kernel), "kernel", isa, words, n);
     text_print(e->to, "\n");
 }

@@ -203,12 +203,29 @@ static size_t add_packed(struct planner *pl, struct packed item)
 /* Panels of PANEL columns, the last one tight to 8; each [1 + in][columns], its bias first. */
 static size_t dense_floats(int in, int columns) { return (size_t)(1 + in) * round_up((size_t)columns, 8); }
 
+/* What a run of columns is, by the variables that it comes from. */
+static const char *run_name(const struct planner *pl, const struct op *op, int part, int column, int columns)
+{
+    const char *first = NULL, *last = NULL;
+    for (int k = 0; k < op->n_blocks; k++) {
+        const struct block *b = &op->blocks[k];
+        if (b->part != part || b->column >= column + columns || b->column + b->out <= column)
+            continue;
+        last = pl->m->wants[b->kernel].name;
+        first = first ? first : last;
+    }
+    int n = (int)(strrchr(first, '/') ? strrchr(first, '/') - first : (ptrdiff_t)strlen(first));
+    int k = (int)(strrchr(last, '/') ? strrchr(last, '/') - last : (ptrdiff_t)strlen(last));
+    return first == last ? arena_print(&pl->job->arena, "%.*s", n, first)
+                         : arena_print(&pl->job->arena, "%.*s .. %.*s", n, first, k, last);
+}
+
 static void plan_run(struct planner *pl, int i, int part, int column, int columns, bool relu)
 {
     const struct op *op = &pl->m->ops[i];
     int in = pl->m->values[op->in[0]].width / op->parts, out = pl->m->values[op->out].width / op->parts;
     struct step *st = add_step(pl, relu ? KERNEL_dense_relu : KERNEL_dense_linear, columns,
-                               pl->m->values[op->out].name);
+                               run_name(pl, op, part, column, columns));
     st->in = in;
     st->x = place_of(pl, op->in[0]);
     st->x.at += (size_t)(part * in);

@@ -26,6 +26,24 @@ static void add_target(struct text *to, const char *path)
         text_print(to, strchr(" #\\", *c) ? "\\%c" : *c == '$' ? "$%c" : "%c", *c);
 }
 
+/* The checkpoint's data files that were read, each once; they lie beside its index. */
+static void add_shards(struct job *job, const struct network *n, struct text *to)
+{
+    const char *last = "";
+    size_t dir = (size_t)(base_name(n->checkpoint) - n->checkpoint);
+    for (int i = 0; i < n->original->n_wants; i++) {
+        const struct tensor *t = n->original->wants[i].tensor;
+        for (int k = 0; t && k < t->n_pieces; k++) {
+            const char *name = t->pieces[k].file->name;
+            if (strcmp(name, last) == 0 || (to->data && strstr(to->data, name)))
+                continue;
+            text_print(to, " ");
+            add_target(to, arena_print(&job->arena, "%.*s%s", (int)dir, n->checkpoint, name));
+            last = name;
+        }
+    }
+}
+
 /* A rule for make: the output depends on the config and the checkpoint. */
 static bool write_depfile(struct job *job, const struct network *n, const char *target)
 {
@@ -40,6 +58,7 @@ static bool write_depfile(struct job *job, const struct network *n, const char *
     add_target(&t, n->config_path);
     text_print(&t, " ");
     add_target(&t, arena_print(&job->arena, "%s.index", n->checkpoint));
+    add_shards(job, n, &t);
     text_print(&t, "\n");
     return write_file(job, path, t.data, t.length);
 }
