@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define LARGEST_HEADER 65536
 
@@ -75,9 +77,28 @@ static bool parse_header(struct job *job, struct npy *n, const char *dict)
     return true;
 }
 
+/* Standard input may be a pipe, which cannot be read at an offset: it is copied into memory. */
+static struct file *open_standard_input(struct job *job)
+{
+    static char buffer[65536];
+    int copy = memfd_create("standard input", MFD_CLOEXEC);
+    ssize_t n = copy < 0 ? -1 : 1;
+    while (n > 0 && (n = read(STDIN_FILENO, buffer, sizeof buffer)) > 0)
+        if (write(copy, buffer, (size_t)n) != n)
+            n = -1;
+    struct file *f = n < 0 ? NULL : open_file(job, arena_print(&job->arena, "/proc/self/fd/%d", copy));
+    if (n < 0)
+        error(job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "standard input cannot be copied into memory");
+    if (copy >= 0)
+        close(copy);
+    if (f)
+        f->name = "standard input";
+    return f;
+}
+
 struct npy *open_npy(struct job *job, const char *path)
 {
-    struct file *f = open_file(job, path);
+    struct file *f = strcmp(path, "-") == 0 ? open_standard_input(job) : open_file(job, path);
     unsigned char head[12];
     if (!f)
         return NULL;

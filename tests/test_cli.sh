@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The program as its users meet it: exit codes, messages on stderr, data on stdout, help and manual from one table.
+#
+#     test_cli.sh MMOEC TESTS WORK
+set -u
+mmoec=$1 tests=$2 work=$3
+tiny=$tests/golden/tiny_mmoe
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work"
+failures=0
+
+fail() { echo "FAILED: $*"; failures=$((failures + 1)); }
+
+# run EXIT ARGUMENTS...: runs the program into out and err.
+run() {
+    want=$1
+    shift
+    "$mmoec" "$@" > out 2> err < /dev/null
+    got=$?
+    [ $got = "$want" ] || { fail "exit $got, not $want: mmoec $*"; head -n 5 err; }
+}
+says() { grep -q -e "$1" err || { fail "no message like: $1"; head -n 5 err; }; }
+shows() { grep -q -e "$1" out || { fail "no output like: $1"; head -n 5 out; }; }
+silent() { [ ! -s "$1" ] || { fail "$1 is not empty"; head -n 3 "$1"; }; }
+
+# ---- usage: 2 ----
+
+run 2; says 'give a command.*\[usage\]'
+run 2 compil "$tiny"; says 'did you mean compile'
+run 2 compile; says 'needs a MODEL'
+run 2 compile "$tiny"; says 'needs -o OUT'
+run 2 compile "$tiny" -o x --target sparc; says 'x86-64.*avx512.*avx2.*aarch64.*generic-c'
+run 2 compile "$tiny" -o x --weights-in ram; says 'one of: c file'
+run 2 compile "$tiny" -o x --name 2fast; says 'C identifier'
+run 2 compile "$tiny" -o x --no-such; says 'unknown or ambiguous option "--no-such"'
+run 2 compile "$tiny" -o; says 'argument is missing'
+run 2 compile "$tiny" more -o x; says 'more than one MODEL'
+run 2 inspect "$tiny" -o x; says 'does not take'
+run 2 score "$tiny"; says 'needs --features'
+run 2 score "$tiny" --features x --engine quick; says 'one of: walk'
+run 2 score "$tiny" --features "$tiny/features.npy" --outputs nope; says 'there are logits_ctr, probs_ctr'
+silent out
+
+# ---- the input is wrong: 1; not supported: 3; the system: 5 ----
+
+run 1 compile /no/such/model -o x; says 'error:'
+mkdir empty
+run 1 compile empty -o x; says 'pipeline.config'
+cp "$tiny/pipeline.config" alone.config
+run 2 compile alone.config -o x; says 'give --weights'
+run 1 compile alone.config --weights nothing -o x; says 'nothing.index'
+run 0 compile alone.config --weights "$tiny/model.ckpt-200" -o x
+sed 's/num_expert/expert_num/' "$tiny/pipeline.config" > wrong.config
+run 1 compile wrong.config --weights "$tiny/model.ckpt-200" -o y
+says 'wrong.config:[0-9]*:[0-9]*: error: unknown field "expert_num" in mmoe \[unknown-field\]'
+says 'did you mean "num_expert"'
+run 3 score "$tiny" --rows rows.csv; says 'unsupported'
+run 5 score "$tiny" --features "$tiny/features.npy" --engine jit; says 'built without libtcc'
+CC=/no/cc run 5 compile "$tiny" -o z.so; says 'no compiler\|failed'
+[ ! -e z.so ] || fail "a failed build leaves a file"
+run 5 compile "$tiny" -o /no/such/directory/x; says 'error:'
+run 1 score "$tests/golden/heads_mmoe" --features "$tiny/features.npy"; says 'it is \[128,21\], needs \[rows,78\]'
+if [ -w /dev/full ]; then
+    "$mmoec" score "$tiny" --features "$tiny/features.npy" > /dev/full 2> err
+    [ $? = 5 ] || fail "a full disk is not exit 5"
+fi
+
+# A failed compilation leaves the old output in place.
+run 0 compile "$tiny" -o kept
+cp kept.c kept.before
+run 1 compile wrong.config --weights "$tiny/model.ckpt-200" -o kept
+cmp -s kept.c kept.before || fail "a failed compilation touched the old output"
+
+# ---- help, version, manual ----
+
+run 0 --help; shows 'usage: mmoec COMMAND'; silent err
+run 0 --version; shows '^ABI 1'; shows 'x86-64'; shows 'libtcc'
+for command in compile inspect score verify; do
+    run 0 $command --help; shows "usage: mmoec $command"
+done
+run 0 --man
+cp out mmoec.1
+"$mmoec" --help | grep -o -e '^  --*[a-zA-Z-]*' | tr -d ' ' | while read -r option; do
+    escaped=$(printf '%s' "$option" | sed 's/-/\\\\-/g')
+    grep -q -e "$escaped" mmoec.1 || echo "FAILED: the manual lacks $option"
+done > missing
+[ ! -s missing ] || fail "$(cat missing)"
+if command -v man > /dev/null; then
+    warnings=$(LC_ALL=C.UTF-8 MANROFFSEQ= man -l --warnings -E UTF-8 -Tutf8 -Z mmoec.1 2>&1 > /dev/null)
+    [ -z "$warnings" ] || fail "the manual page: $warnings"
+fi
+
+# ---- inspect, score, verify ----
+
+run 0 inspect "$tiny"; shows 'the group "all" has 4 features, 21 columns'; shows 'probs_ctr'
+run 0 inspect alone.config; shows 'none found, none needed'
+run 0 inspect "$tiny" --json; shows '"width":21'
+run 0 inspect "$tiny" --feature-order name; shows "order of the columns' names"
+for engine in walk aot reference; do
+    run 0 score "$tiny" --features "$tiny/features.npy" --engine $engine -v; says "scored by $engine"
+    [ "$(wc -l < out)" = 129 ] || fail "$engine: not 128 rows and a header"
+    [ "$(head -n 1 out)" = probs_ctr,probs_cvr ] || fail "$engine: another header"
+    cp out $engine.csv
+done
+cmp -s walk.csv aot.csv || fail "walk and aot give other scores"
+run 0 compile "$tiny" -o model.so
+run 0 score model.so --features "$tiny/features.npy"
+cmp -s out walk.csv || fail "a compiled file gives other scores"
+run 0 score "$tests/golden/heads_mmoe" --outputs probs_grade,y_grade --features "$tests/golden/heads_mmoe/features.npy"
+[ "$(head -n 1 out)" = 'probs_grade[0],probs_grade[1],probs_grade[2],probs_grade[3],y_grade' ] || fail "names of a vector's columns"
+run 0 score "$tiny" --features "$tiny/features.npy" -o scores.npy; silent out
+"$mmoec" score "$tiny" --features - < "$tiny/features.npy" > out 2> err || fail "features from standard input"
+cmp -s out walk.csv || fail "standard input gives other scores"
+run 0 verify "$tiny"; shows 'walk-plain'; shows 'aot'
+run 4 verify "$tiny" --features "$tiny/features.npy" --expect "$tests/golden/nobn_tanh_mmoe"; says 'comparisons failed'
+
+# ---- the rest of compile ----
+
+run 0 compile "$tiny" -o -; shows 'int tiny_mmoe_self_test'
+run 0 compile "$tiny" -o dep -MD -MF dep.d
+grep -q 'pipeline.config.*model.ckpt-200.index.*data-00000-of-00001' dep.d || fail "the rule for make: $(cat dep.d)"
+for stage in model fold fuse tidy plan; do
+    run 0 compile "$tiny" --dump $stage; [ -s out ] || fail "--dump $stage shows nothing"
+done
+for target in x86-64 avx512 avx2 aarch64 generic-c; do
+    run 0 compile "$tiny" --target $target -o target
+    grep -q -e "--target $target" target.c || fail "the banner lacks the target"
+done
+
+# A SavedModel's directory.
+mkdir -p saved/assets saved/variables
+cp "$tiny/pipeline.config" saved/assets
+for part in index data-00000-of-00001; do cp "$tiny/model.ckpt-200.$part" saved/variables/variables.$part; done
+: > saved/saved_model.pb
+run 0 score saved --features "$tiny/features.npy"
+cmp -s out walk.csv || fail "a SavedModel gives other scores"
+
+[ $failures = 0 ] && echo ok
+exit $((failures > 0))
