@@ -15,8 +15,6 @@
 
 #include "mmoec.h"
 
-char *arena_vprint(struct arena *a, const char *format, va_list args);
-
 #define ALIGN 16
 #define FIRST_BLOCK \
     ((size_t)4 << 10) /* small: a test that lets the n-th block fail has many n to try */

@@ -17,8 +17,6 @@
 
 #include "mmoec.h"
 
-char *arena_vprint(struct arena *a, const char *format, va_list args);
-
 /* ---- recording ---- */
 
 static void report(struct job *job, const struct message *m)

@@ -39,10 +39,9 @@ static const char *print(struct emitter *e, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    char line[512];
-    vsnprintf(line, sizeof line, format, args);
+    char *text = arena_vprint(&e->job->arena, format, args);
     va_end(args);
-    return arena_copy(&e->job->arena, line, strlen(line));
+    return text;
 }
 
 /* ---- instances --------------------------------------------------------------------------------------------------- */

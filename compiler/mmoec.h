@@ -39,6 +39,7 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t bytes);                 /* zeroed, aligned to 16; never NULL */
 void *arena_array(struct arena *a, size_t n, size_t size);        /* n * size with an overflow check */
 char *arena_print(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
+char *arena_vprint(struct arena *a, const char *format, va_list args);
 char *arena_copy(struct arena *a, const char *text, size_t length);     /* adds the final NUL */
 void arena_free(struct arena *a);
 

@@ -46,19 +46,19 @@ static void scatter(float *arena, const struct packed *run, const struct block *
 }
 
 /* Numbers may leave float's range when norms are folded in, or by the rounding itself. */
-static bool check_finite(struct job *job, const struct model *m, const struct block *b, const double *numbers, int n,
+static bool check_finite(struct job *job, const struct model *m, const struct block *b, const double *numbers, size_t n,
                          const char *of)
 {
-    for (int i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (!isfinite((float)numbers[i])) {
             const struct want *w = &m->wants[b->kernel];
             const char *hint = "--permissive scores with it";
             if (job->options->permissive)
-                warning(job, w->pos, "non-finite", NULL, "%s of %s is not a finite float after folding, element %d", of,
+                warning(job, w->pos, "non-finite", NULL, "%s of %s is not a finite float after folding, element %zu", of,
                         w->name, i);
             else
                 error(job, BAD_INPUT, w->pos, "non-finite", hint,
-                      "%s of %s is not a finite float after folding, element %d", of, w->name, i);
+                      "%s of %s is not a finite float after folding, element %zu", of, w->name, i);
             return job->options->permissive;
         }
     return true;
@@ -69,8 +69,8 @@ static bool pack_block(struct job *job, const struct plan *p, int op, const stru
 {
     double *bias = NEW_ARRAY(job, (size_t)b->out, double);
     if (!weigh(job, p->model, b, kernel, bias) ||
-        !check_finite(job, p->model, b, kernel, b->in * b->out, "the kernel") ||
-        !check_finite(job, p->model, b, bias, b->out, "the bias"))
+        !check_finite(job, p->model, b, kernel, (size_t)b->in * (size_t)b->out, "the kernel") ||
+        !check_finite(job, p->model, b, bias, (size_t)b->out, "the bias"))
         return false;
     for (int i = 0; i < p->n_packed; i++)
         if (p->packed[i].op == op && p->packed[i].part == b->part)
