@@ -88,6 +88,9 @@ static void network_text(struct job *job, const struct network *n, struct text *
     for (int i = 0; i < m->n_outputs; i++)
         text_print(to, "  %-32s %d column%s%s\n", comment_text(job, m->outputs[i].name), m->outputs[i].width,
                    m->outputs[i].width == 1 ? "" : "s", m->outputs[i].type == CLASS_OUTPUT ? ", a class number" : "");
+    text_print(to, "ignored: training, evaluation and the like\n");
+    for (size_t i = 0; i < n->config->n_ignored; i++)
+        text_print(to, "  %s\n", n->config->ignored[i]);
     text_print(to, "weights\n  %s\n", n->checkpoint ? comment_text(job, base_name(n->checkpoint)) : "none found, none needed");
 }
 

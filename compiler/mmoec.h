@@ -142,6 +142,8 @@ struct config {
     struct ProtobufCMessage *message;       /* an easyrec__EasyRecConfig */
     struct field_pos *positions;            /* by (message, field number, index) */
     size_t n_positions;
+    const char **ignored;                   /* fields that were left out: "TaskTower.metrics_set" */
+    size_t n_ignored;
 };
 
 /* What the schema says beyond the descriptors: rows of easyrec_fields.def. */

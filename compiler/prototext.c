@@ -59,6 +59,8 @@ struct reader {
     int most_errors;    /* of the job */
     struct field_pos *positions;
     size_t n_positions, room_positions;
+    const char **ignored;       /* "TaskTower.metrics_set" */
+    size_t n_ignored;
 };
 
 /* ---- tokens ---- */
@@ -944,10 +946,24 @@ static void unknown(struct reader *r, const ProtobufCMessageDescriptor *d, const
         error(r->job, BAD_INPUT, name->pos, "unknown-field", hint, "%s", text);
 }
 
+/* Each ignored name once, for those who want to see what was left out. */
+static void note_ignored(struct reader *r, const struct row *row)
+{
+    const char *name = arena_print(&r->job->arena, "%s.%s", row->message, row->field);
+    for (size_t i = 0; i < r->n_ignored; i++)
+        if (strcmp(r->ignored[i], name) == 0)
+            return;
+    if (!r->ignored)
+        r->ignored = NEW_ARRAY(r->job, COUNT(rows), const char *);
+    r->ignored[r->n_ignored++] = name;
+}
+
 static bool foreign_field(struct reader *r, const ProtobufCMessageDescriptor *d, const char *in,
                           const struct token *name, int depth)
 {
     struct row row = find_row(d->short_name, word_of(r, name));
+    if (row.fate == IGNORE)
+        note_ignored(r, &row);
     if (row.fate == TORCH_ONLY) {
         error(r->job, UNSUPPORTED, name->pos, "unsupported", "mmoec reads EasyRec's configs",
               "this is a TorchEasyRec config");
@@ -1092,6 +1108,6 @@ struct config *read_config(struct job *job, const struct source *source)
         return NULL;
     sort_positions(&r);
     struct config *c = NEW(job, struct config);
-    *c = (struct config){source, top, r.positions, r.n_positions};
+    *c = (struct config){source, top, r.positions, r.n_positions, r.ignored, r.n_ignored};
     return c;
 }
