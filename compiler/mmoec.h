@@ -153,7 +153,7 @@ struct pos field_pos(const struct config *c, const void *message, unsigned numbe
 /* Does the message have a value of that field (of a repeated one: any)? */
 bool field_set(const void *message, unsigned number);
 
-/* ---- ckpt.c: TensorFlow checkpoints ----------------------------------------------------------------------- */
+/* ---- find.c, ckpt.c, crc32c.c: TensorFlow checkpoints ----------------------------------------------------------------------- */
 
 enum dtype { DT_OTHER = 0, DT_FLOAT = 1, DT_DOUBLE = 2, DT_INT64 = 9, DT_BFLOAT16 = 14, DT_HALF = 19 };
 
