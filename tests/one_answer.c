@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* one_answer.c: holds a generated file to its contract; linked with it, whatever it was compiled by.
  *
- *     one_answer x.npy y.npy      (float32; y: the scores of the plain walk, the reference for bits)
+ *     one_answer x.npy y.npy [0|1|2]
+ *
+ * Float32; y: the scores of the plain walk, the reference for bits. The number caps the instruction set of files that
+ * were compiled with -DMMOE_ISA_AT_MOST=isa_at_most and that variable declared.
  *
  * Every row must give the same bits in every batch size and at every place in the batch, through the API and through
  * the record with a wider stride; nothing may be written beside y and scratch; the self test must pass. Prints the
  * bits of rows of subnormals, infinities and NaNs (which builds must agree on, too) and the instruction set that
- * served, or the first difference. MODEL_H and MODEL are given by -D.
+ * served, or the first difference. MODEL_H and MODEL are given by -D; of the header only what all models named MODEL
+ * have in common is used, so that one object of this file serves them all.
  */
 #include MODEL_H
 
@@ -19,6 +23,9 @@
 #define RECORD PASTE(MODEL, _model)
 #define SCORE PASTE(MODEL, _score)
 #define SELF_TEST PASTE(MODEL, _self_test)
+
+extern unsigned isa_at_most;
+unsigned isa_at_most = 2;
 
 #define GUARD 64                    /* bytes, so that alignment stays */
 static const size_t batches[] = {1, 2, 3, 5, 8, 17, 64, 257};
@@ -144,8 +151,10 @@ static void special_rows(const float *x, size_t rows, const float *want, char *s
 int main(int argc, char **argv)
 {
     size_t x_floats, y_floats;
-    if (argc != 3)
+    if (argc != 3 && argc != 4)
         return 2;
+    if (argc == 4)
+        isa_at_most = (unsigned)atoi(argv[3]);
     float *x = read_npy(argv[1], &x_floats), *want = read_npy(argv[2], &y_floats);
     size_t rows = x_floats / RECORD.inputs;
     if (rows < 9 || rows * RECORD.inputs != x_floats || rows * RECORD.outputs != y_floats)

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 # clang and the aarch64 cross compiler build generated C again (one_answer.sh); g++ and pkg-config build what users
 # build (test_install.sh).
 packages="gcc g++ libc6-dev cmake make pkg-config protobuf-c-compiler libprotobuf-c-dev libcmocka-dev
-    clang libclang-rt-14-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+    clang libclang-rt-14-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libsimde-dev"
 
 missing() {
     for p in "$@"; do

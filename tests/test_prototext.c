@@ -2,17 +2,7 @@
 /* Tests of prototext.c: what is accepted and with which value, what is refused and with which
  * words.
  *
- * Wrong configs, tests/bad/syntax_*.config, carry what is expected of them in comments at their
- * end:
- *
- *     # exit: 1                          the job's result
- *     # permissive                       read with --permissive
- *     # expect: 3:5: error: unknown field "expert_num" in mmoe [unknown-field]
- *     # hint: did you mean "num_expert"? --permissive skips it
- *
- * One `expect` a message, in order, none missing and none too many; `LINE:COLUMN: ` is left out for
- * a message about the file as a whole. A `hint` belongs to the `expect` above it and is optional. A
- * file without `expect` must give no message.
+ * Wrong configs are tests/bad/syntax_*.config; bad_config.h explains them.
  *
  * How to read it: reading a text; tables of values; refused texts; rules of merging; places; files.
  */
@@ -29,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bad_config.h"
 #include "easyrec.pb-c.h"
 #include "mmoec.h"
 
@@ -92,29 +83,15 @@ static const top_message *accepted(const char *text)
     return top_of(c);
 }
 
-/* A message as bad configs and tables spell it. */
-static const char *spelled(const struct message *m)
-{
-    static const char *const word[] = {"note", "warning", "error"};
-    struct text t = {.arena = &job.arena};
-    if (m->pos.line)
-        text_print(&t, "%d:%d: ", m->pos.line, m->pos.column);
-    text_print(&t, "%s: %s", word[m->severity], m->text);
-    if (m->tag)
-        text_print(&t, " [%s]", m->tag);
-    return t.data;
-}
-
 /* ---- values ---- */
 
-/* Three texts in a row. The result may be part of the next call, not of the one after that. */
+/* Three texts in a row. The result, good until the next call, may be part of it. */
 static const char *around(const char *before, const char *value, const char *after)
 {
-    static char text[2][4096];
-    static int turn;
-    turn = !turn;
-    snprintf(text[turn], sizeof(text[turn]), "%s%s%s", before, value, after);
-    return text[turn];
+    static char text[4096];
+    char next[sizeof(text)];
+    snprintf(next, sizeof(next), "%s%s%s", before, value, after);
+    return memcpy(text, next, sizeof(text));
 }
 
 static const Easyrec__FeatureConfig *feature(const char *fields)
@@ -328,7 +305,7 @@ static void last_scalar_wins(void **state)
     assert_int_equal(top_of(c)->model_config->mmoe->num_expert, 4);
     assert_string_equal(top_of(c)->model_config->model_class, "b");
     assert_int_equal(job.warnings, 2);
-    assert_string_equal(spelled(job.messages),
+    assert_string_equal(spelled(&job, job.messages),
                         "2:2: warning: num_expert is given twice [duplicate]");
     struct pos pos = field_pos(c, top_of(c)->model_config->mmoe, 3, 0);
     assert_int_equal(pos.line, 2);
@@ -355,7 +332,7 @@ static void last_member_of_a_oneof_wins(void **state)
     assert_int_equal(s->combiner_case, EASYREC__SEQUENCE_COMBINER__COMBINER_TEXT_CNN);
     assert_int_equal(s->text_cnn->n_num_filters, 1);
     assert_string_equal(
-        spelled(job.messages),
+        spelled(&job, job.messages),
         "2:1: warning: text_cnn after attention: only one of them can be set [duplicate]");
     assert_int_equal(field_pos(c, s, 3, 0).line, 2);
     assert_int_equal(field_pos(c, s, 1, 0).column, 19); /* gone: its message's place */
@@ -437,7 +414,7 @@ static void bytes_that_no_file_should_hold_are_refused(void **state)
         assert_null(read_bytes(cases[i].text, cases[i].length));
         assert_int_equal(job.errors, 1);
         assert_int_equal(job.result, BAD_INPUT);
-        assert_string_equal(spelled(job.messages), cases[i].message);
+        assert_string_equal(spelled(&job, job.messages), cases[i].message);
     }
 }
 
@@ -460,7 +437,7 @@ static void depth_is_bounded(void **state)
     assert_true(nested(100, "train_config", "x {"));
     assert_false(nested(101, "train_config", "x {"));
     assert_false(nested(100000, "train_config", "x: {"));
-    assert_string_equal(spelled(job.messages),
+    assert_string_equal(spelled(&job, job.messages),
                         "1:414: error: messages within messages, too deep [syntax]");
 }
 
@@ -473,7 +450,7 @@ static void reading_stops_after_many_errors(void **state)
         text_print(&t, "zz%d: 1\n", i);
     assert_null(reread(t.data, t.length));
     assert_int_equal(job.errors, 50);
-    assert_string_equal(spelled(job.last_message),
+    assert_string_equal(spelled(&job, job.last_message),
                         "51:1: note: reading stops here, after 50 errors");
 }
 
@@ -483,7 +460,7 @@ static void nothing_gives_nothing(void **state)
     assert_null(read_config(&job, NULL));
     struct source huge = {"c", "", (size_t)2 << 30};
     assert_null(read_config(&job, &huge));
-    assert_string_equal(spelled(job.messages), "error: the text is too long [syntax]");
+    assert_string_equal(spelled(&job, job.messages), "error: the text is too long [syntax]");
 }
 
 /* ---- memory ---- */
@@ -533,61 +510,12 @@ static void goldens_are_read_without_a_word(void **state)
     globfree(&found);
 }
 
-/* The rest of a line that starts with `word`; NULL if it does not. In the arena. */
-static const char *after(const char *line, const char *word)
-{
-    size_t n = strlen(word);
-    if (strncmp(line, word, n) != 0)
-        return NULL;
-    return arena_copy(&job.arena, line + n, strcspn(line + n, "\n"));
-}
-
-static const char *next_line(const char *line)
-{
-    line = strchr(line, '\n');
-    return line ? line + 1 : NULL;
-}
-
-/* Holds the job's messages against the comments of the text. */
-static void check_messages(const char *text, const char *path)
-{
-    const struct message *m = job.messages, *last = NULL;
-    const char *expected;
-    for (const char *line = text; line; line = next_line(line)) {
-        if ((expected = after(line, "# expect: ")) != NULL) {
-            if (!m)
-                fail_msg("%s: missing: %s", path, expected);
-            if (strcmp(spelled(m), expected) != 0)
-                fail_msg("%s:\nexpected %s\ngot      %s", path, expected, spelled(m));
-            last = m;
-            m = m->next;
-        } else if ((expected = after(line, "# hint: ")) != NULL) {
-            const char *hint = last && last->hint ? last->hint : "(none)";
-            if (strcmp(hint, expected) != 0)
-                fail_msg("%s:\nexpected hint %s\ngot           %s", path, expected, hint);
-        } else if ((expected = after(line, "# exit: ")) != NULL) {
-            assert_int_equal(job.result, atoi(expected));
-        }
-    }
-    if (m)
-        fail_msg("%s: not expected: %s", path, spelled(m));
-}
+static bool accepts(const struct source *s) { return read_config(&job, s) != NULL; }
 
 static void wrong_configs_get_their_messages(void **state)
 {
     (void)state;
-    glob_t found;
-    assert_int_equal(glob(TEST_DIR "/bad/syntax_*.config", 0, NULL, &found), 0);
-    for (size_t i = 0; i < found.gl_pathc; i++) {
-        clear();
-        const struct source *s = read_source(&job, found.gl_pathv[i]);
-        assert_non_null(s);
-        options.permissive = strstr(s->text, "\n# permissive\n") != NULL;
-        const struct config *c = read_config(&job, s);
-        assert_int_equal(c == NULL, job.errors > 0);
-        check_messages(s->text, found.gl_pathv[i]);
-    }
-    globfree(&found);
+    check_bad_configs(&job, &options, TEST_DIR "/bad/syntax_*.config", clear, accepts);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
