@@ -14,9 +14,10 @@
  *               bit; the rest as IEEE has it
  *   choice      v_lt v_eq (false for NaN), v_select(m, a, b) = m ? a : b
  *   bits        v_bits v_float: the same bits as the other type; u_all u_add u_sub u_and u_or, u_shl u_shr by a literal
- *   compilers   PIN(v): v is in a register here, whatever the compiler would like to fold; UNROLL: before a short loop
- *               over accumulators; NO_CALL: at a loop's end, so that it does not become a call of memcpy or memset;
- *               HELPER: before a function that may stay unused, BLOCK_BODY: before one that must be inlined
+ *   compilers   PIN(v): v is in a register here, whatever the compiler would like to fold; OPAQUE(v): a truth value that
+ *               it may not reason about; UNROLL: before a short loop over accumulators; NO_CALL: at a loop's end, so
+ *               that it does not become a call of memcpy or memset; HELPER: before a function that may stay unused,
+ *               BLOCK_BODY: before one that must be inlined
  *   tiles       TILE_ROWS x TILE_VECS vectors are computed together, ROW_VECS vectors of one row
  */
 #ifndef SIMD_H
@@ -41,6 +42,11 @@
 #define HELPER static inline
 #define BLOCK_BODY static inline
 #define NO_CALL
+#endif
+#if defined __clang__ && !defined __x86_64__
+#define OPAQUE(v) __asm__("" : "+r"(v))
+#else
+#define OPAQUE(v) ((void)(v))
 #endif
 #if defined __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -165,9 +171,21 @@
 #define TILE_VECS 3
 #define ROW_VECS 6
 
-/* FMAX and FMIN of the processor treat NaN and zeros another way. */
-HELPER float32x4_t max__neon(float32x4_t a, float32x4_t b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-HELPER float32x4_t min__neon(float32x4_t a, float32x4_t b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+/* FMAX and FMIN of the processor treat NaN and zeros another way, yet clang 14 makes them of a comparison and a choice
+   that it can see: max(0, -0) became 0. */
+HELPER float32x4_t max__neon(float32x4_t a, float32x4_t b)
+{
+    uint32x4_t greater = vcgtq_f32(a, b);
+    PIN(greater);
+    return vbslq_f32(greater, a, b);
+}
+
+HELPER float32x4_t min__neon(float32x4_t a, float32x4_t b)
+{
+    uint32x4_t less = vcltq_f32(a, b);
+    PIN(less);
+    return vbslq_f32(less, a, b);
+}
 
 HELPER float32x4_t load_n__neon(const float *p, size_t n)
 {
@@ -227,8 +245,20 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 #define TILE_VECS 8
 #define ROW_VECS 8
 
-HELPER float max__plain(float a, float b) { return a > b ? a : b; }
-HELPER float min__plain(float a, float b) { return a < b ? a : b; }
+/* OPAQUE: clang 14 for aarch64 makes FMAX of what it can see, and max(0, -0) becomes 0. */
+HELPER float max__plain(float a, float b)
+{
+    int greater = a > b;
+    OPAQUE(greater);
+    return greater ? a : b;
+}
+
+HELPER float min__plain(float a, float b)
+{
+    int less = a < b;
+    OPAQUE(less);
+    return less ? a : b;
+}
 
 HELPER uint32_t bits__plain(float a)
 {
