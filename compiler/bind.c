@@ -70,7 +70,7 @@ static const char *missing_hint(struct binding *b, const struct want *w)
 static void report_missing(struct binding *b, const struct want *w)
 {
     if (b->missing++ < MOST_MISSING)
-        error(b->job, BAD_INPUT, b->pos, "missing-variable", missing_hint(b, w), "%s %s is missing",
+        blame(b->job, BAD_INPUT, b->pos, "missing-variable", missing_hint(b, w), "%s %s is missing",
               shown(b, w->name), needed_shape(b, w));
 }
 
@@ -82,7 +82,7 @@ static bool check_shape(struct binding *b, const struct want *w, const struct te
     if (same)
         return true;
     const char *why = w->why ? w->why : "so the config says";
-    error(b->job, BAD_INPUT, b->pos, "shape",
+    blame(b->job, BAD_INPUT, b->pos, "shape",
           arena_print(b->arena, "%s (see mmoec inspect)", why), "%s is %s, needs %s",
           shown(b, w->name), shape_text(b->job, t), needed_shape(b, w));
     return false;
@@ -97,7 +97,7 @@ static bool check_type(struct binding *b, const struct want *w, const struct ten
     if (t->dtype == DT_FLOAT || t->dtype == DT_DOUBLE || t->dtype == DT_HALF ||
         t->dtype == DT_BFLOAT16)
         return true;
-    error(b->job, BAD_INPUT, b->pos, "type", NULL, "%s is %s, needs float32", shown(b, w->name),
+    blame(b->job, BAD_INPUT, b->pos, "type", NULL, "%s is %s, needs float32", shown(b, w->name),
           dtype_name(t->dtype));
     return false;
 }
@@ -128,7 +128,7 @@ static void report_number(struct binding *b, const struct want *w, uint64_t i, d
     if (b->job->options->permissive)
         warning(b->job, b->pos, "non-finite", NULL, "%s is %s", what, is);
     else
-        error(b->job, BAD_INPUT, b->pos, "non-finite", "--permissive keeps it", "%s is %s", what,
+        blame(b->job, BAD_INPUT, b->pos, "non-finite", "--permissive keeps it", "%s is %s", what,
               is);
 }
 

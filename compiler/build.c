@@ -22,7 +22,7 @@ static bool run(struct job *job, const char *const *command)
         ;
     if (!failed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
-    error(job, SYSTEM_FAILED, (struct pos){0}, "compiler", "set CC to a C compiler; Debian: apt-get install gcc",
+    blame(job, SYSTEM_FAILED, (struct pos){0}, "compiler", "set CC to a C compiler; Debian: apt-get install gcc",
           failed ? "there is no compiler %s" : "the compiler %s failed", command[0]);
     return false;
 }
@@ -44,14 +44,14 @@ bool build_library(struct job *job, const struct generated *g, const char *file_
     const char *tmp = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
     char *dir = arena_print(&job->arena, "%s/mmoec-XXXXXX", tmp);
     if (!mkdtemp(dir)) {
-        error(job, SYSTEM_FAILED, (struct pos){0}, "file", "set TMPDIR", "cannot make a directory in %s", tmp);
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "file", "set TMPDIR", "cannot make a directory in %s", tmp);
         return false;
     }
     const char *part = arena_print(&job->arena, "%s.part", so);
     bool built = compile_in(job, dir, g, file_name, part);
     rmdir(dir);
     if (built && rename(part, so) != 0) {
-        error(job, SYSTEM_FAILED, in_file(job, so), "file", NULL, "cannot be written: %s", strerror(errno));
+        blame(job, SYSTEM_FAILED, in_file(job, so), "file", NULL, "cannot be written: %s", strerror(errno));
         built = false;
     }
     if (!built)

@@ -163,7 +163,7 @@ struct handle {
 
 static bool malformed(const struct table *t, const char *what)
 {
-    error(t->job, BAD_INPUT, in_file(t->job, t->file->name), "format", "copy or save it again",
+    blame(t->job, BAD_INPUT, in_file(t->job, t->file->name), "format", "copy or save it again",
           "is damaged: %s", what);
     return false;
 }
@@ -182,14 +182,14 @@ static bool find_block(const struct table *t, struct handle h, struct bytes *ent
     const unsigned char *p = t->bytes.at + h.offset, *trailer = p + h.size;
     uint32_t stored = unmask((uint32_t)fixed(trailer + 1, 4)), crc = crc32c(0, p, h.size + 1);
     if (crc != stored) {
-        error(t->job, BAD_INPUT, in_file(t->job, t->file->name), "checksum",
+        blame(t->job, BAD_INPUT, in_file(t->job, t->file->name), "checksum",
               "copy or save it again",
               "is damaged: the block at %" PRIu64 " has crc32c 0x%08x, needs 0x%08x",
               h.offset, crc, stored);
         return false;
     }
     if (*trailer) {
-        error(t->job, UNSUPPORTED, in_file(t->job, t->file->name), "compressed",
+        blame(t->job, UNSUPPORTED, in_file(t->job, t->file->name), "compressed",
               "TensorFlow writes uncompressed tables; save the checkpoint again with it",
               "the block at %" PRIu64 " is compressed (%s %d), needs type 0", h.offset,
               *trailer == 1 ? "snappy, type" : "type", *trailer);
@@ -291,7 +291,7 @@ static bool read_blocks(struct table *t, struct handle index)
 
 static bool not_an_index(const struct table *t)
 {
-    error(t->job, BAD_INPUT, in_file(t->job, t->file->name), "format",
+    blame(t->job, BAD_INPUT, in_file(t->job, t->file->name), "format",
           "a checkpoint of version 1 must be saved again by TensorFlow 1.0 or newer",
           "is not a TensorFlow V2 checkpoint index");
     return false;
@@ -371,12 +371,12 @@ static bool read_header(const struct table *t, struct header *h)
     if (!decode_header(t->entries[0].value, h))
         return malformed(t, "its header cannot be decoded");
     if (h->shards < 1 || h->shards > MOST_SHARDS) {
-        error(t->job, BAD_INPUT, in_file(t->job, t->file->name), "format", NULL,
+        blame(t->job, BAD_INPUT, in_file(t->job, t->file->name), "format", NULL,
               "says that there are %" PRId64 " data files, needs 1 to %d", h->shards, MOST_SHARDS);
         return false;
     }
     if (h->min_consumer > 1 || h->bad) {
-        error(t->job, UNSUPPORTED, in_file(t->job, t->file->name), "version",
+        blame(t->job, UNSUPPORTED, in_file(t->job, t->file->name), "version",
               "save it with TensorFlow 1 or 2", "needs a reader of version %" PRId64 ", this is 1",
               h->bad ? 2 : h->min_consumer);
         return false;
@@ -834,7 +834,7 @@ struct tensors *read_checkpoint(struct job *job, const char *prefix)
     b.tensors->index_bytes = f->bytes;
     make_tensors(&b, &t);
     if (find_tensor(b.tensors, "_CHECKPOINTABLE_OBJECT_GRAPH")) {
-        error(job, UNSUPPORTED, in_file(job, f->name), "unsupported",
+        blame(job, UNSUPPORTED, in_file(job, f->name), "unsupported",
               "load it in TensorFlow and save it with tf.compat.v1.train.Saver",
               "is an object-based checkpoint (Keras, tf.train.Checkpoint), needs one with names of "
               "variables, as EasyRec writes it");
@@ -898,7 +898,7 @@ static const struct file *open_shard(struct job *job, const struct tensor *t, co
         return p->file;
     struct shard *s = (struct shard *)p->file;
     if (s->trouble) {
-        error(job, s->result, in_file(job, s->file.name), s->tag, NULL, "%s: %s", t->name,
+        blame(job, s->result, in_file(job, s->file.name), s->tag, NULL, "%s: %s", t->name,
               s->trouble);
         return NULL;
     }
@@ -974,7 +974,7 @@ static bool read_piece(struct job *job, const struct tensor *t, const struct pie
     const size_t size = element_bytes(t->dtype);
     const uint64_t bytes = p->count * size;
     if (p->offset > f->bytes || bytes > f->bytes - p->offset) {
-        error(job, BAD_INPUT, in_file(job, f->name), "truncated", "copy or save it again",
+        blame(job, BAD_INPUT, in_file(job, f->name), "truncated", "copy or save it again",
               "has %" PRIu64 " bytes, %s needs those from %" PRIu64 " to %" PRIu64, f->bytes,
               t->name, p->offset, p->offset + bytes);
         return false;
@@ -994,7 +994,7 @@ static bool read_piece(struct job *job, const struct tensor *t, const struct pie
         done += n;
     }
     if (check && crc != p->crc) {
-        error(job, BAD_INPUT, in_file(job, f->name), "checksum", "copy or save it again",
+        blame(job, BAD_INPUT, in_file(job, f->name), "checksum", "copy or save it again",
               "is damaged: %s has crc32c 0x%08x, needs 0x%08x", t->name, crc, p->crc);
         return false;
     }
@@ -1006,7 +1006,7 @@ bool read_tensor(struct job *job, const struct tensor *t, bool check, double *to
     if (!t)
         return false;
     if (!element_bytes(t->dtype) && !t->n_pieces) {
-        error(job, BAD_INPUT, (struct pos){ 0 }, "dtype", NULL,
+        blame(job, BAD_INPUT, (struct pos){ 0 }, "dtype", NULL,
               "%s is %s, needs float32, float64, float16 or bfloat16", t->name,
               dtype_name(t->dtype));
         return false;

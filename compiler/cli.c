@@ -139,7 +139,7 @@ static void print_man(FILE *to)
 
 static void usage(struct job *job, const char *hint, const char *text, const char *what)
 {
-    error(job, BAD_USAGE, (struct pos){0}, "usage", hint ? hint : "see mmoec --help", "%s%s%s%s", text, what ? " \"" : "",
+    blame(job, BAD_USAGE, (struct pos){0}, "usage", hint ? hint : "see mmoec --help", "%s%s%s%s", text, what ? " \"" : "",
           what ? escaped(&job->arena, what, strlen(what)) : "", what ? "\"" : "");
 }
 
@@ -228,13 +228,13 @@ static bool check_options(struct job *job, const struct command *c, const struct
     if (!o->model)
         usage(job, NULL, arena_print(&job->arena, "mmoec %s needs a MODEL", c->name), NULL);
     else if (o->rows)
-        error(job, UNSUPPORTED, (struct pos){0}, "unsupported", "give --features F.npy", "raw rows are not supported yet");
+        blame(job, UNSUPPORTED, (struct pos){0}, "unsupported", "give --features F.npy", "raw rows are not supported yet");
     else if (c->bit == COMPILE && !o->output && !o->dump)
         usage(job, NULL, "mmoec compile needs -o OUT", NULL);
     else if (c->bit == SCORE && !o->features)
         usage(job, NULL, "mmoec score needs --features F.npy", NULL);
     else if (o->engine && strcmp(o->engine, "jit") == 0)
-        error(job, SYSTEM_FAILED, (struct pos){0}, "engine", "--engine walk needs none", "this mmoec was built without libtcc");
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", "--engine walk needs none", "this mmoec was built without libtcc");
     else
         return true;
     return false;

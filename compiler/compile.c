@@ -60,7 +60,7 @@ static const char *find_config(struct job *job, const char *model)
     const char *exported = join_path(job, model, "assets/pipeline.config");
     if (exists(plain) || exists(exported))
         return exists(plain) ? plain : exported;
-    error(job, BAD_INPUT, in_file(job, model), "file", "give an EasyRec model directory, or FILE.config with --weights",
+    blame(job, BAD_INPUT, in_file(job, model), "file", "give an EasyRec model directory, or FILE.config with --weights",
           "there is no pipeline.config and no assets/pipeline.config");
     return NULL;
 }
@@ -74,7 +74,7 @@ static const char *find_weights(struct job *job, bool needed)
     if (is_directory(o->model) && (needed || has_checkpoint(o->model)))
         return find_checkpoint(job, o->model);
     if (needed)
-        error(job, BAD_USAGE, in_file(job, o->model), "usage", "for instance --weights model_dir/model.ckpt-1000",
+        blame(job, BAD_USAGE, in_file(job, o->model), "usage", "for instance --weights model_dir/model.ckpt-1000",
               "a config alone has no weights: give --weights PREFIX");
     return NULL;
 }

@@ -30,7 +30,7 @@ static void report(struct job *job, const struct message *m)
     job->last_message = copy;
 }
 
-void error(struct job *job, enum result result, struct pos pos, const char *tag, const char *hint,
+void blame(struct job *job, enum result result, struct pos pos, const char *tag, const char *hint,
            const char *format, ...)
 {
     va_list args;

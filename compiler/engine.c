@@ -38,7 +38,7 @@ static struct engine *open_walk(struct job *job, const struct network *n, const 
     struct engine *e = new_engine(job, WALK, n);
     e->kernels = *isa ? mmoe_kernels_named(isa) : mmoe_kernels_best();
     if (!e->kernels) {
-        error(job, SYSTEM_FAILED, (struct pos){0}, "engine", NULL, "this machine cannot run %s", isa);
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", NULL, "this machine cannot run %s", isa);
         return NULL;
     }
     e->plan = make_plan(job, n->model);
@@ -54,7 +54,7 @@ struct engine *open_so(struct job *job, const char *path)
     struct engine *e = NEW(job, struct engine);
     enum mmoe_status status = mmoe_open(&e->library, NULL, path);
     if (status != MMOE_OK) {
-        error(job, BAD_INPUT, in_file(job, path), "model", "mmoec compile MODEL -o NAME.so writes one", "%s",
+        blame(job, BAD_INPUT, in_file(job, path), "model", "mmoec compile MODEL -o NAME.so writes one", "%s",
               mmoe_status_text(status));
         return NULL;
     }
@@ -65,7 +65,7 @@ struct engine *open_so(struct job *job, const char *path)
     e->inputs = (int)r->inputs;
     e->outputs = (int)r->outputs;
     if (mmoe_self_test(&e->library, e->scratch) != MMOE_OK) {
-        error(job, SYSTEM_FAILED, in_file(job, path), "self-test", NULL, "%s", mmoe_status_text(MMOE_SELF_TEST));
+        blame(job, SYSTEM_FAILED, in_file(job, path), "self-test", NULL, "%s", mmoe_status_text(MMOE_SELF_TEST));
         mmoe_close(&e->library);
         return NULL;
     }
@@ -80,7 +80,7 @@ static struct engine *open_aot(struct job *job, const struct network *n)
     if (!g)
         return NULL;
     if (!mkdtemp(dir)) {
-        error(job, SYSTEM_FAILED, (struct pos){0}, "file", "set TMPDIR", "cannot make a directory in %s", tmp);
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "file", "set TMPDIR", "cannot make a directory in %s", tmp);
         return NULL;
     }
     const char *so = arena_print(&job->arena, "%s/model.so", dir), *w = arena_print(&job->arena, "%s/model.weights", dir);

@@ -155,7 +155,7 @@ static void expand(struct finder *f, struct list *to, const char *text, const vo
     }
     unsigned long n = last < first ? 0 : last - first + 1;      /* 0, too, for all there are */
     if (last >= first && (!n || n > MOST_NAMES - f->expanded)) {
-        error(f->job, UNSUPPORTED, pos, "unsupported", NULL,
+        blame(f->job, UNSUPPORTED, pos, "unsupported", NULL,
               "with \"%s\" ranges mean more than %d names", shown(f, text), MOST_NAMES);
         return;
     }
@@ -259,7 +259,7 @@ static const struct entry *find_entry(struct finder *f, const char *key, const c
     for (size_t i = 0; i < f->keys.n; i++)
         names[i] = f->keys.at[i].name;
     const char *near = near_miss(key, names);
-    error(f->job, BAD_INPUT, pos, "feature",
+    blame(f->job, BAD_INPUT, pos, "feature",
           near ? arena_print(f->arena, "did you mean \"%s\"?", shown(f, near)) : NULL,
           "%s names \"%s\", which no feature config defines", who, shown(f, key));
     return NULL;
@@ -319,7 +319,7 @@ static void check_sharers(struct finder *f)
                          : a->fc->max_partitions != b->fc->max_partitions ? 18 : 0;
         if (!field || told)
             continue;
-        error(f->job, BAD_INPUT, field_pos(f->c, b->fc, field, 0), "feature", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, b->fc, field, 0), "feature", NULL,
               "\"%s\" and \"%s\" share the table \"%s\" and must have the same %s",
               shown(f, b->key), shown(f, a->key), shown(f, n->name),
               protobuf_c_message_descriptor_get_field(b->fc->base.descriptor, field)->name);
@@ -607,25 +607,25 @@ static bool check_feature(struct finder *f, const struct entry *e)
     const char *key = shown(f, e->key), *fault = fault_of(f, e);
     struct pos dim = field_pos(f->c, fc, 5, 0);
     if (fc->feature_type == KIND(PassThroughFeature))
-        error(f->job, BAD_INPUT, field_pos(f->c, fc, 3, 0), "feature", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, fc, 3, 0), "feature", NULL,
               "the PassThroughFeature \"%s\" makes no column, yet a group names it", key);
     else if (has_table(fc) && !fc->embedding_dim)
-        error(f->job, BAD_INPUT, dim, "feature", "set embedding_dim",
+        blame(f->job, BAD_INPUT, dim, "feature", "set embedding_dim",
               "the feature \"%s\" needs embedding_dim above 0", key);
     else if (is_raw(fc) && !fc->raw_input_dim)
-        error(f->job, BAD_INPUT, field_pos(f->c, fc, 24, 0), "feature", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, fc, 24, 0), "feature", NULL,
               "the feature \"%s\" has raw_input_dim 0", key);
     else if (fc->embedding_dim > WIDEST_FEATURE || fc->raw_input_dim > WIDEST_FEATURE)
-        error(f->job, UNSUPPORTED, dim, "unsupported", NULL,
+        blame(f->job, UNSUPPORTED, dim, "unsupported", NULL,
               "the feature \"%s\" is wider than %d columns", key, WIDEST_FEATURE);
     else if (is_sequence(fc) && !is_raw(fc) && fc->sub_feature_type != KIND(IdFeature))
-        error(f->job, BAD_INPUT, field_pos(f->c, fc, 26, 0), "feature", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, fc, 26, 0), "feature", NULL,
               "the sub_feature_type of \"%s\" is neither IdFeature nor RawFeature", key);
     else if (has_table(fc) && fc->ev_params)
-        error(f->job, UNSUPPORTED, field_pos(f->c, fc, 31, 0), "unsupported", NULL,
+        blame(f->job, UNSUPPORTED, field_pos(f->c, fc, 31, 0), "unsupported", NULL,
               "ev_params: the table of \"%s\" is a hash table outside of the checkpoint", key);
     else if (fault)
-        error(f->job, BAD_INPUT, field_pos(f->c, fc, 0, 0), "feature", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, fc, 0, 0), "feature", NULL,
               "EasyRec cannot build the feature \"%s\": %s", key, fault);
     else
         return true;
@@ -638,14 +638,14 @@ static bool check_combiner(struct finder *f, const struct entry *e)
     const feature_config *fc = e->fc;
     const Easyrec__SequenceCombiner *s = fc->sequence_combiner;
     if (!s || s->combiner_case == EASYREC__SEQUENCE_COMBINER__COMBINER__NOT_SET)
-        error(f->job, BAD_INPUT, field_pos(f->c, fc, 0, 0), "feature",
+        blame(f->job, BAD_INPUT, field_pos(f->c, fc, 0, 0), "feature",
               "set sequence_combiner { attention {} }, or name it below sequence_features",
               "the SequenceFeature \"%s\" needs a sequence_combiner", shown(f, e->key));
     else if (s->combiner_case == EASYREC__SEQUENCE_COMBINER__COMBINER_MULTI_HEAD_ATTENTION)
-        error(f->job, BAD_INPUT, field_pos(f->c, s, 2, 0), "feature", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, s, 2, 0), "feature", NULL,
               "EasyRec does not implement multi_head_attention");
     else if (!fc->embedding_dim)
-        error(f->job, BAD_INPUT, field_pos(f->c, fc, 5, 0), "feature", "set embedding_dim",
+        blame(f->job, BAD_INPUT, field_pos(f->c, fc, 5, 0), "feature", "set embedding_dim",
               "the feature \"%s\" needs embedding_dim above 0", shown(f, e->key));
     else
         return true;
@@ -716,7 +716,7 @@ static void compare_rows(struct finder *f)
         const struct named *again = next_of(&tables, &tables.at[i]);
         const struct feature *x = tables.at[i].what, *y = again ? again->what : x;
         if (x->table_rows != y->table_rows)
-            error(f->job, BAD_INPUT, y->pos, "feature", NULL,
+            blame(f->job, BAD_INPUT, y->pos, "feature", NULL,
                   "\"%s\" and \"%s\" share a table, but have %" PRIu64 " and %" PRIu64 " rows",
                   shown(f, y->key), shown(f, x->key), y->table_rows, x->table_rows);
     }
@@ -737,7 +737,7 @@ static void compare_columns(struct finder *f)
     for (size_t i = 0; i < columns.n; i++) {
         const struct named *again = next_of(&columns, &columns.at[i]);
         if (again)
-            error(f->job, BAD_INPUT, again->pos, "feature", NULL,
+            blame(f->job, BAD_INPUT, again->pos, "feature", NULL,
                   "the group has the column \"%s\" twice", shown(f, again->name));
     }
     for (int i = 0; i < f->n_sequences; i++) {
@@ -756,7 +756,7 @@ static void check_wide(struct finder *f, const Easyrec__FeatureGroupConfig *g)
     sort_names(&all);
     for (size_t i = 0; i < wide.n; i++)
         if (find_name(&all, wide.at[i].name)) {
-            error(f->job, BAD_INPUT, wide.at[i].pos, "group", NULL,
+            blame(f->job, BAD_INPUT, wide.at[i].pos, "group", NULL,
                   "\"%s\" is in the group \"all\" and in a WIDE group, which MMoE cannot have",
                   shown(f, wide.at[i].name));
             return;
@@ -781,7 +781,7 @@ static const Easyrec__FeatureGroupConfig *find_group(struct finder *f)
     if (all)
         return all;
     const char *near = near_miss("all", names);
-    error(f->job, BAD_INPUT, field_pos(f->c, m, 0, 0), "group",
+    blame(f->job, BAD_INPUT, field_pos(f->c, m, 0, 0), "group",
           near ? arena_print(f->arena, "is it \"%s\"? MMoE reads the group \"all\" only",
                              shown(f, near))
                : "MMoE reads feature_groups { group_name: \"all\" ... }",
@@ -796,14 +796,14 @@ static void check_groups(struct finder *f)
         const Easyrec__FeatureGroupConfig *g = m->feature_groups[i];
         if (g == f->group ? g->wide_deep != EASYREC__WIDE_OR_DEEP__DEEP
                           : g->wide_deep == EASYREC__WIDE_OR_DEEP__WIDE_AND_DEEP)
-            error(f->job, BAD_INPUT, field_pos(f->c, g, 3, 0), "group", NULL,
+            blame(f->job, BAD_INPUT, field_pos(f->c, g, 3, 0), "group", NULL,
                   "the group \"%s\" must be %s", shown(f, text_of(g->group_name)),
                   g == f->group ? "DEEP for MMoE" : "DEEP or WIDE");
         else if (g->wide_deep == EASYREC__WIDE_OR_DEEP__WIDE)
             check_wide(f, g);
     }
     if (f->group->negative_sampler)
-        error(f->job, UNSUPPORTED, field_pos(f->c, f->group, 5, 0), "unsupported", NULL,
+        blame(f->job, UNSUPPORTED, field_pos(f->c, f->group, 5, 0), "unsupported", NULL,
               "a group with negative_sampler is for recall");
 }
 
@@ -822,7 +822,7 @@ static int sum_widths(struct finder *f, const Easyrec__SeqAttMap *m, unsigned fi
         if (!e || !check_feature(f, e))
             return -1;
         if (is_sequence(e->fc) != steps) {
-            error(f->job, BAD_INPUT, pos, "attention", NULL, "\"%s\" is a %s: a %s",
+            blame(f->job, BAD_INPUT, pos, "attention", NULL, "\"%s\" is a %s: a %s",
                   shown(f, keys[i]), kind_name(e->fc),
                   steps ? "history must be a SequenceFeature" : "key must not be a sequence");
             return -1;
@@ -839,13 +839,13 @@ static void check_attention(struct finder *f, const Easyrec__SeqAttGroupConfig *
 {
     for (int i = 0; i < f->n_attention; i++)
         if (strcmp(f->attention[i].key, text_of(g->group_name)) == 0)
-            error(f->job, BAD_INPUT, pos, "attention", NULL,
+            blame(f->job, BAD_INPUT, pos, "attention", NULL,
                   "there is another of sequence_features named \"%s\"",
                   shown(f, text_of(g->group_name)));
     for (size_t i = 0; i < g->n_seq_att_map; i++)
         if (g->seq_att_map[i]->n_key && g->seq_att_map[i]->n_hist_seq)
             return;
-    error(f->job, BAD_INPUT, pos, "attention", "give seq_att_map { key: ... hist_seq: ... }",
+    blame(f->job, BAD_INPUT, pos, "attention", "give seq_att_map { key: ... hist_seq: ... }",
           "sequence_features needs a key and a history");
 }
 
@@ -879,7 +879,7 @@ static void add_attention(struct finder *f, const Easyrec__SeqAttGroupConfig *g)
     }
     bool known = key >= 0 && history >= 0 && aux >= 0;
     if (known && key != history && !g->allow_key_transform)
-        error(f->job, BAD_INPUT, pos, "attention",
+        blame(f->job, BAD_INPUT, pos, "attention",
               "choose keys as wide as the histories, or set allow_key_transform",
               "the keys are %d columns wide, the histories %d", key, history);
     f->attention[f->n_attention++] =
@@ -905,7 +905,7 @@ static int place(struct finder *f, struct features *to, const struct feature *fr
         x->first = first;
         first = first < 0 || x->width == 0 ? -1 : first + x->width;
         if (first > WIDEST_INPUT) {
-            error(f->job, UNSUPPORTED, x->pos, "unsupported", NULL,
+            blame(f->job, UNSUPPORTED, x->pos, "unsupported", NULL,
                   "the group \"all\" has more than %d columns", WIDEST_INPUT);
             return -1;
         }
@@ -946,7 +946,7 @@ static struct features *place_all(struct finder *f)
     all->width = width > 0 ? width : 0;
     all->why = explain(f, all);
     if (all->n_features == 0)
-        error(f->job, BAD_INPUT, field_pos(f->c, f->group, 0, 0), "group", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, f->group, 0, 0), "group", NULL,
               "the group \"all\" has no features");
     return all;
 }
@@ -958,10 +958,10 @@ static bool check_config(struct finder *f)
     bool configured = top->n_feature_configs ||
                       (top->feature_config && top->feature_config->n_features);
     if (!top->model_config)
-        error(f->job, BAD_INPUT, field_pos(f->c, top, 0, 0), "model", NULL,
+        blame(f->job, BAD_INPUT, field_pos(f->c, top, 0, 0), "model", NULL,
               "there is no model_config");
     else if (is_text(top->fg_json_path) && !configured)
-        error(f->job, UNSUPPORTED, field_pos(f->c, top, 16, 0), "unsupported",
+        blame(f->job, UNSUPPORTED, field_pos(f->c, top, 16, 0), "unsupported",
               "give the pipeline.config of the model directory, where EasyRec wrote them down",
               "the features are in the file that fg_json_path names, not in the config");
     else

@@ -91,7 +91,7 @@ bool is_directory(const char *path)
 static struct file *refuse(struct job *job, const char *path, int e)
 {
     bool ours = e == EMFILE || e == ENFILE || e == ENOMEM;
-    error(job, ours ? SYSTEM_FAILED : BAD_INPUT, in_file(job, path), "file", NULL,
+    blame(job, ours ? SYSTEM_FAILED : BAD_INPUT, in_file(job, path), "file", NULL,
           "cannot be opened: %s", reason(job, e));
     return NULL;
 }
@@ -115,7 +115,7 @@ struct file *open_file(struct job *job, const char *path)
     if (S_ISDIR(st.st_mode))
         return refuse(job, path, EISDIR);
     if (!S_ISREG(st.st_mode)) {
-        error(job, BAD_INPUT, in_file(job, path), "file", NULL, "is not a regular file");
+        blame(job, BAD_INPUT, in_file(job, path), "file", NULL, "is not a regular file");
         return NULL;
     }
     f->file.bytes = (uint64_t)st.st_size;
@@ -132,7 +132,7 @@ void close_files(struct job *job)
 static bool cut_short(struct job *job, const struct file *f, uint64_t offset, size_t bytes,
                       uint64_t has)
 {
-    error(job, BAD_INPUT, in_file(job, f->name), "truncated", NULL,
+    blame(job, BAD_INPUT, in_file(job, f->name), "truncated", NULL,
           "has %llu bytes; %llu bytes at %llu were to be read", (unsigned long long)has,
           (unsigned long long)bytes, (unsigned long long)offset);
     return false;
@@ -150,7 +150,7 @@ bool read_at(struct job *job, const struct file *f, uint64_t offset, void *to, s
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            error(job, BAD_INPUT, in_file(job, f->name), "file", NULL, "cannot be read: %s",
+            blame(job, BAD_INPUT, in_file(job, f->name), "file", NULL, "cannot be read: %s",
                   reason(job, errno));
             return false;
         }
@@ -167,7 +167,7 @@ const struct source *read_source(struct job *job, const char *path)
     if (!f)
         return NULL;
     if (f->bytes > LARGEST_TEXT) {
-        error(job, BAD_INPUT, in_file(job, f->name), "file", NULL,
+        blame(job, BAD_INPUT, in_file(job, f->name), "file", NULL,
               "has %llu bytes, too many for a text", (unsigned long long)f->bytes);
         return NULL;
     }
@@ -183,7 +183,7 @@ const struct source *read_source(struct job *job, const char *path)
 
 static bool cannot_write(struct job *job, const char *path, int e)
 {
-    error(job, SYSTEM_FAILED, in_file(job, path), "file", NULL, "cannot be written: %s",
+    blame(job, SYSTEM_FAILED, in_file(job, path), "file", NULL, "cannot be written: %s",
           reason(job, e));
     return false;
 }

@@ -93,7 +93,7 @@ static const char *find_in_directory(struct job *job, const char *dir)
     const char *hint = "give the checkpoint itself: --weights DIR/model.ckpt-1000";
     if (!scan(dir, &f)) {
         bool memory = errno == ENOMEM;
-        error(job, memory ? SYSTEM_FAILED : BAD_INPUT, in_file(job, dir), memory ? "memory" : "file", NULL,
+        blame(job, memory ? SYSTEM_FAILED : BAD_INPUT, in_file(job, dir), memory ? "memory" : "file", NULL,
               memory ? "out of memory" : "the directory cannot be read");
         return NULL;
     }
@@ -104,7 +104,7 @@ static const char *find_in_directory(struct job *job, const char *dir)
     if (f.other[0])
         hint = arena_print(&job->arena, "if %s is meant: --weights %s", f.other,
                            without_index(job, join_path(job, dir, f.other)));
-    error(job, BAD_INPUT, in_file(job, dir), "file", hint, f.exported
+    blame(job, BAD_INPUT, in_file(job, dir), "file", hint, f.exported
               ? "is a SavedModel without " EXPORTED ".index"
               : "there is no checkpoint: looked for " LOOKED_FOR);
     return NULL;
@@ -122,11 +122,11 @@ const char *find_checkpoint(struct job *job, const char *path)
     if (access(index, F_OK) == 0)
         return path;
     if (access(path, F_OK) == 0)
-        error(job, BAD_INPUT, in_file(job, path), "format",
+        blame(job, BAD_INPUT, in_file(job, path), "format",
               "give what stands before .index: model_dir/model.ckpt-1000",
               "is not a TensorFlow V2 checkpoint: there is no %s", base_name(index));
     else
-        error(job, BAD_INPUT, in_file(job, index), "file",
+        blame(job, BAD_INPUT, in_file(job, index), "file",
               "give a model directory, or what stands before .index: model_dir/model.ckpt-1000",
               "there is no such file");
     return NULL;

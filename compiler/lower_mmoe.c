@@ -142,17 +142,17 @@ static void refuse_unknown(struct lowering *lo, const char *text, struct pos pos
 {
     const char *near = near_spelling(lo, text);
     if (strstr(text, "lambda"))
-        error(lo->job, UNSUPPORTED, pos, "unsupported", "use a function of TensorFlow by its name",
+        blame(lo->job, UNSUPPORTED, pos, "unsupported", "use a function of TensorFlow by its name",
               "the activation \"%s\" is Python", shown(lo, text));
     else if (near)
-        error(lo->job, BAD_INPUT, pos, "activation",
+        blame(lo->job, BAD_INPUT, pos, "activation",
               arena_print(lo->arena, "did you mean \"%s\"?", near),
               "EasyRec finds no activation \"%s\"", shown(lo, text));
     else if (strchr(path_of(lo, text), '.'))
-        error(lo->job, UNSUPPORTED, pos, "unsupported", NULL,
+        blame(lo->job, UNSUPPORTED, pos, "unsupported", NULL,
               "the activation \"%s\" is a function that mmoec does not know", shown(lo, text));
     else
-        error(lo->job, BAD_INPUT, pos, "activation",
+        blame(lo->job, BAD_INPUT, pos, "activation",
               "EasyRec knows few words; others need their path, as in tf.nn.softplus",
               "EasyRec finds no activation \"%s\"", shown(lo, text));
 }
@@ -163,7 +163,7 @@ static void check_activation(struct lowering *lo, const char *text, struct pos p
     if (!s)
         refuse_unknown(lo, text, pos);
     else if (s->special == REFUSED)
-        error(lo->job, BAD_INPUT, pos, "activation", NULL,
+        blame(lo->job, BAD_INPUT, pos, "activation", NULL,
               "EasyRec cannot build a DNN with the activation \"%s\": %s", shown(lo, text), s->why);
 }
 
@@ -180,10 +180,10 @@ static void check_units(struct lowering *lo, const Easyrec__DNN *dnn)
     for (size_t l = 0; l < dnn->n_hidden_units; l++) {
         struct pos pos = field_pos(lo->c, dnn, 1, l);
         if (dnn->hidden_units[l] == 0)
-            error(lo->job, BAD_INPUT, pos, "hidden-units", "only [0] alone means no layers",
+            blame(lo->job, BAD_INPUT, pos, "hidden-units", "only [0] alone means no layers",
                   "a layer of 0 units among others");
         if (dnn->hidden_units[l] > MOST_UNITS)
-            error(lo->job, UNSUPPORTED, pos, "unsupported", NULL,
+            blame(lo->job, UNSUPPORTED, pos, "unsupported", NULL,
                   "a layer of %u units; at most %d are supported", dnn->hidden_units[l],
                   MOST_UNITS);
     }
@@ -243,7 +243,7 @@ static int want(struct lowering *lo, struct want want)
     int before = lo->m->n_wants;
     int i = add_want(lo->job, lo->m, want);
     if (lo->m->n_wants == before && !lo->collided)
-        error(lo->job, BAD_INPUT, want.pos, "tower-name", "give the tower another name",
+        blame(lo->job, BAD_INPUT, want.pos, "tower-name", "give the tower another name",
               "two layers have the variable %s", shown(lo, want.name));
     lo->collided |= lo->m->n_wants == before;
     return i;
@@ -368,13 +368,13 @@ static void check_experts(struct lowering *lo, const Easyrec__MMoE *mmoe)
         warning(lo->job, field_pos(lo->c, mmoe, 1, 0), "ignored", NULL,
                 "experts is not read: expert_dnn is set and wins");
     if (mmoe->expert_dnn && !n)
-        error(lo->job, BAD_INPUT, field_pos(lo->c, mmoe, field_set(mmoe, 3) ? 3 : 2, 0), "experts",
+        blame(lo->job, BAD_INPUT, field_pos(lo->c, mmoe, field_set(mmoe, 3) ? 3 : 2, 0), "experts",
               "set num_expert", "expert_dnn needs num_expert above 0");
     else if (!n)
-        error(lo->job, BAD_INPUT, field_pos(lo->c, mmoe, 0, 0), "experts",
+        blame(lo->job, BAD_INPUT, field_pos(lo->c, mmoe, 0, 0), "experts",
               "give expert_dnn and num_expert, or experts", "mmoe has no experts");
     else if (n > MOST_EXPERTS)
-        error(lo->job, UNSUPPORTED, field_pos(lo->c, mmoe, mmoe->expert_dnn ? 3 : 1, 0),
+        blame(lo->job, UNSUPPORTED, field_pos(lo->c, mmoe, mmoe->expert_dnn ? 3 : 1, 0),
               "unsupported", NULL, "%zu experts; at most %d are supported", n, MOST_EXPERTS);
     if (mmoe->expert_dnn)
         check_dnn(lo, mmoe->expert_dnn, n);
@@ -403,7 +403,7 @@ static int *add_experts(struct lowering *lo, const Easyrec__MMoE *mmoe)
                             lo->input);
     for (size_t e = 1; e < n; e++)
         if (width_of(lo, expert[e]) != width_of(lo, expert[0])) {
-            error(lo->job, BAD_INPUT, field_pos(lo->c, mmoe, 1, e), "experts",
+            blame(lo->job, BAD_INPUT, field_pos(lo->c, mmoe, 1, e), "experts",
                   "all experts must be equally wide; one without layers is as wide as its input",
                   "%s is %d wide, %s is %d", expert_name(lo, mmoe, e), width_of(lo, expert[e]),
                   expert_name(lo, mmoe, 0), width_of(lo, expert[0]));
@@ -540,14 +540,14 @@ static void check_loss(struct lowering *lo, const Easyrec__TaskTower *tower, int
 {
     const struct form *forms = forms_of(loss);
     if (!forms)
-        error(lo->job, BAD_INPUT, pos, "loss", NULL,
+        blame(lo->job, BAD_INPUT, pos, "loss", NULL,
               "%s is not a loss of ranking towers: EasyRec makes no prediction for it",
               loss_name(loss));
     else if (forms == nothing && !tower->n_losses)
-        error(lo->job, BAD_INPUT, pos, "loss", "give it in losses, beside another one",
+        blame(lo->job, BAD_INPUT, pos, "loss", "give it in losses, beside another one",
               "%s alone makes no prediction", loss_name(loss));
     else if (heads[loss].classes && heads[loss].classes != tower->num_class)
-        error(lo->job, BAD_INPUT, field_set(tower, 5) ? field_pos(lo->c, tower, 5, 0) : pos,
+        blame(lo->job, BAD_INPUT, field_set(tower, 5) ? field_pos(lo->c, tower, 5, 0) : pos,
               "num-class", NULL, "%s needs num_class %u, the tower \"%s\" has %u",
               loss_name(loss), heads[loss].classes, shown(lo, tower->tower_name), tower->num_class);
 }
@@ -564,7 +564,7 @@ static void check_losses(struct lowering *lo, const Easyrec__TaskTower *tower)
     if (!tower->n_losses)
         check_loss(lo, tower, (int)tower->loss_type, field_pos(lo->c, tower, 4, 0));
     if (!any)
-        error(lo->job, BAD_INPUT, field_pos(lo->c, tower, 13, 0), "loss", "add CLASSIFICATION",
+        blame(lo->job, BAD_INPUT, field_pos(lo->c, tower, 13, 0), "loss", "add CLASSIFICATION",
               "the losses of the tower \"%s\" make no prediction", shown(lo, tower->tower_name));
 }
 
@@ -645,7 +645,7 @@ static bool check_name(struct lowering *lo, const Easyrec__MMoE *mmoe, size_t t)
     const char *name = mmoe->task_towers[t]->tower_name;
     struct pos pos = field_pos(lo->c, mmoe->task_towers[t], 1, 0);
     if (!name || !*name) {
-        error(lo->job, BAD_INPUT, pos, "tower-name", NULL, "task tower %zu has no tower_name", t);
+        blame(lo->job, BAD_INPUT, pos, "tower-name", NULL, "task tower %zu has no tower_name", t);
         return false;
     }
     if (!is_scope(name))
@@ -655,7 +655,7 @@ static bool check_name(struct lowering *lo, const Easyrec__MMoE *mmoe, size_t t)
     for (size_t i = 0; i < t; i++) {
         const char *other = mmoe->task_towers[i]->tower_name;
         if (other && strcmp(other, name) == 0) {
-            error(lo->job, BAD_INPUT, pos, "tower-name", NULL, "two task towers are named \"%s\"",
+            blame(lo->job, BAD_INPUT, pos, "tower-name", NULL, "two task towers are named \"%s\"",
                   shown(lo, name));
             break;
         }
@@ -672,10 +672,10 @@ static void check_tower(struct lowering *lo, const Easyrec__MMoE *mmoe, size_t t
     if (!check_name(lo, mmoe, t))
         return;
     if (tower->num_class == 0)
-        error(lo->job, BAD_INPUT, num_class, "num-class", NULL,
+        blame(lo->job, BAD_INPUT, num_class, "num-class", NULL,
               "the tower \"%s\" has num_class 0", shown(lo, tower->tower_name));
     else if (tower->num_class > MOST_CLASSES)
-        error(lo->job, UNSUPPORTED, num_class, "unsupported", NULL,
+        blame(lo->job, UNSUPPORTED, num_class, "unsupported", NULL,
               "num_class %u; at most %d is supported", tower->num_class, MOST_CLASSES);
     else
         check_losses(lo, tower);
@@ -686,14 +686,14 @@ static void check_mmoe(struct lowering *lo, const Easyrec__MMoE *mmoe)
     struct pos pos = field_pos(lo->c, mmoe, 0, 0);
     check_experts(lo, mmoe);
     if (!mmoe->n_task_towers)
-        error(lo->job, BAD_INPUT, pos, "towers", NULL, "mmoe has no task_towers");
+        blame(lo->job, BAD_INPUT, pos, "towers", NULL, "mmoe has no task_towers");
     if (lo->layers + 2 * mmoe->n_task_towers <= MOST_LAYERS)
         for (size_t t = 0; t < mmoe->n_task_towers; t++)
             check_tower(lo, mmoe, t);
     else
         lo->layers += 2 * mmoe->n_task_towers;
     if (lo->layers > MOST_LAYERS)
-        error(lo->job, UNSUPPORTED, pos, "unsupported", NULL,
+        blame(lo->job, UNSUPPORTED, pos, "unsupported", NULL,
               "mmoe has more than %d layers", MOST_LAYERS);
 }
 
@@ -730,7 +730,7 @@ static const Easyrec__MMoE *find_mmoe(struct lowering *lo)
     const Easyrec__EasyRecConfig *top = (const Easyrec__EasyRecConfig *)lo->c->message;
     const Easyrec__EasyRecModel *model = top->model_config;
     if (!model) {
-        error(lo->job, BAD_INPUT, field_pos(lo->c, top, 0, 0), "model", NULL,
+        blame(lo->job, BAD_INPUT, field_pos(lo->c, top, 0, 0), "model", NULL,
               "there is no model_config");
         return NULL;
     }
@@ -740,13 +740,13 @@ static const Easyrec__MMoE *find_mmoe(struct lowering *lo)
     if (strcmp(class, "MMoE") == 0 && has_mmoe)
         return model->mmoe;
     if (strcmp(class, "MMoE") == 0)
-        error(lo->job, BAD_INPUT, pos, "model", NULL,
+        blame(lo->job, BAD_INPUT, pos, "model", NULL,
               "model_class is \"MMoE\", but there is no mmoe message");
     else if (has_mmoe)
-        error(lo->job, BAD_INPUT, pos, "model", "set model_class to \"MMoE\"",
+        blame(lo->job, BAD_INPUT, pos, "model", "set model_class to \"MMoE\"",
               "model_class is \"%s\", but the model is mmoe", shown(lo, class));
     else
-        error(lo->job, UNSUPPORTED, pos, "unsupported", "mmoec compiles models of class \"MMoE\"",
+        blame(lo->job, UNSUPPORTED, pos, "unsupported", "mmoec compiles models of class \"MMoE\"",
               "model_class is \"%s\"", shown(lo, class));
     return NULL;
 }
@@ -756,10 +756,10 @@ static void check_model_config(struct lowering *lo)
     const Easyrec__EasyRecModel *model =
         ((const Easyrec__EasyRecConfig *)lo->c->message)->model_config;
     if (model->ev_params)
-        error(lo->job, UNSUPPORTED, field_pos(lo->c, model, 11, 0), "unsupported", NULL,
+        blame(lo->job, UNSUPPORTED, field_pos(lo->c, model, 11, 0), "unsupported", NULL,
               "ev_params: embeddings are hash tables outside of the checkpoint");
     if (model->variational_dropout)
-        error(lo->job, UNSUPPORTED, field_pos(lo->c, model, 14, 0), "unsupported", NULL,
+        blame(lo->job, UNSUPPORTED, field_pos(lo->c, model, 14, 0), "unsupported", NULL,
               "variational_dropout scales the experts' input by a trained vector");
     for (size_t i = 0; i < model->n_seq_att_groups; i++)
         warning(lo->job, field_pos(lo->c, model, 7, i), "ignored", NULL,
@@ -775,7 +775,7 @@ static int input_width(struct lowering *lo, const struct tensors *tensors)
     if (lo->f->width > 0)
         return lo->f->width;
     if (!gate || gate->rank != 2 || gate->dim[0] == 0 || gate->dim[0] > 1 << 24) {
-        error(lo->job, BAD_INPUT, in_file(lo->job, lo->c->source->name), "width",
+        blame(lo->job, BAD_INPUT, in_file(lo->job, lo->c->source->name), "width",
               "a checkpoint would tell it: the shape of mmoe/gate_0/dnn/kernel",
               "the width of the experts' input is not known");
         return 0;
@@ -852,7 +852,7 @@ static bool check_list(struct job *job, const struct model *m, const char *list)
             i++;
         if (i < m->n_outputs)
             continue;
-        error(job, BAD_USAGE, (struct pos){0}, "outputs", list_outputs(job, m), "no output \"%s\"",
+        blame(job, BAD_USAGE, (struct pos){0}, "outputs", list_outputs(job, m), "no output \"%s\"",
               escaped(&job->arena, name, strlen(name)));
         return false;
     }

@@ -99,7 +99,7 @@ struct job {
 };
 
 /* Reports; never returns anything to test: the caller returns NULL or false itself. `hint` may be NULL. */
-void error(struct job *job, enum result result, struct pos pos, const char *tag, const char *hint, const char *format,
+void blame(struct job *job, enum result result, struct pos pos, const char *tag, const char *hint, const char *format,
            ...) PRINTF_LIKE(6, 7);
 void warning(struct job *job, struct pos pos, const char *tag, const char *hint, const char *format, ...)
     PRINTF_LIKE(5, 6);

@@ -18,7 +18,7 @@
 
 static void *bad(struct job *job, const struct file *f, enum result result, const char *what)
 {
-    error(job, result, in_file(job, f->name), result == UNSUPPORTED ? "unsupported" : "npy",
+    blame(job, result, in_file(job, f->name), result == UNSUPPORTED ? "unsupported" : "npy",
           "write it with numpy.save: float32, C order, [rows, columns]", "%s", what);
     return NULL;
 }
@@ -88,7 +88,7 @@ static struct file *open_standard_input(struct job *job)
             n = -1;
     struct file *f = n < 0 ? NULL : open_file(job, arena_print(&job->arena, "/proc/self/fd/%d", copy));
     if (n < 0)
-        error(job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "standard input cannot be copied into memory");
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "standard input cannot be copied into memory");
     if (copy >= 0)
         close(copy);
     if (f)

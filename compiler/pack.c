@@ -57,7 +57,7 @@ static bool check_finite(struct job *job, const struct model *m, const struct bl
                 warning(job, w->pos, "non-finite", NULL, "%s of %s is not a finite float after folding, element %zu", of,
                         w->name, i);
             else
-                error(job, BAD_INPUT, w->pos, "non-finite", hint,
+                blame(job, BAD_INPUT, w->pos, "non-finite", hint,
                       "%s of %s is not a finite float after folding, element %zu", of, w->name, i);
             return job->options->permissive;
         }

@@ -68,7 +68,7 @@ struct reader {
 /* Reports that the text makes no sense at `pos`; the reader stops. */
 static bool syntax(struct reader *r, struct pos pos, const char *text)
 {
-    error(r->job, BAD_INPUT, pos, "syntax", NULL, "%s", text);
+    blame(r->job, BAD_INPUT, pos, "syntax", NULL, "%s", text);
     return false;
 }
 
@@ -404,7 +404,7 @@ static const char *scalar_text(struct reader *r, const struct scalar *s)
 static bool wrong_value(struct reader *r, const ProtobufCFieldDescriptor *f, const struct scalar *s,
                         const char *what)
 {
-    error(r->job, BAD_INPUT, s->pos, "value", NULL, "%s needs %s, found %s", f->name, what,
+    blame(r->job, BAD_INPUT, s->pos, "value", NULL, "%s needs %s, found %s", f->name, what,
           scalar_text(r, s));
     return false;
 }
@@ -552,7 +552,7 @@ static bool to_enum(struct reader *r, const ProtobufCFieldDescriptor *f, const s
     else if (parse_whole(&s->token, &number) && number <= INT_MAX)
         v = protobuf_c_enum_descriptor_get_value(e, s->negative ? -(int)number : (int)number);
     if (!v) {
-        error(r->job, BAD_INPUT, s->pos, "value", enum_hint(r, e, word), "%s has no value %s",
+        blame(r->job, BAD_INPUT, s->pos, "value", enum_hint(r, e, word), "%s has no value %s",
               f->name, scalar_text(r, s));
         return false;
     }
@@ -943,7 +943,7 @@ static void unknown(struct reader *r, const ProtobufCMessageDescriptor *d, const
     if (skip)
         warning(r->job, name->pos, "unknown-field", hint, "%s", text);
     else
-        error(r->job, BAD_INPUT, name->pos, "unknown-field", hint, "%s", text);
+        blame(r->job, BAD_INPUT, name->pos, "unknown-field", hint, "%s", text);
 }
 
 /* Each ignored name once, for those who want to see what was left out. */
@@ -965,12 +965,12 @@ static bool foreign_field(struct reader *r, const ProtobufCMessageDescriptor *d,
     if (row.fate == IGNORE)
         note_ignored(r, &row);
     if (row.fate == TORCH_ONLY) {
-        error(r->job, UNSUPPORTED, name->pos, "unsupported", "mmoec reads EasyRec's configs",
+        blame(r->job, UNSUPPORTED, name->pos, "unsupported", "mmoec reads EasyRec's configs",
               "this is a TorchEasyRec config");
         return false;
     }
     if (row.fate == CANNOT)
-        error(r->job, UNSUPPORTED, name->pos, "unsupported", "mmoec compiles the model MMoE",
+        blame(r->job, UNSUPPORTED, name->pos, "unsupported", "mmoec compiles the model MMoE",
               "%s is not supported", row.what);
     if (row.fate == UNKNOWN)
         unknown(r, d, in, name);
@@ -1018,7 +1018,7 @@ static bool read_value(struct reader *r, void *message, const ProtobufCFieldDesc
     bool is_message = is_mark(r, '{') || is_mark(r, '<');
     bool repeated = f->label == PROTOBUF_C_LABEL_REPEATED;
     if (is_message != (f->type == PROTOBUF_C_TYPE_MESSAGE)) {
-        error(r->job, BAD_INPUT, r->token.pos, "value", NULL,
+        blame(r->job, BAD_INPUT, r->token.pos, "value", NULL,
               is_message ? "%s needs %s, not a message" : "%s needs %s", f->name,
               is_message ? wanted(f->type) : "a message, { ... }");
         return skip_one(r, depth);
@@ -1097,7 +1097,7 @@ struct config *read_config(struct job *job, const struct source *source)
                        .line = 1,
                        .most_errors = errors + MAX_ERRORS};
     if (source->length > LONGEST_TEXT) {
-        error(job, BAD_INPUT, (struct pos){.source = source}, "syntax", NULL,
+        blame(job, BAD_INPUT, (struct pos){.source = source}, "syntax", NULL,
               "the text is too long");
         return NULL;
     }

@@ -143,7 +143,7 @@ static bool score_file(struct job *job, struct engine *e, const struct npy *x_fi
         good = write_rows(to, &t, y, rows, (int)out, npy);
     }
     if (!good)
-        error(job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "the scores cannot be written");
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "the scores cannot be written");
     return good;
 }
 
@@ -160,7 +160,7 @@ static bool check_columns(struct job *job, const struct engine *e, const struct 
 {
     if (x->columns == (uint64_t)engine_inputs(e) && x->rank == 2)
         return true;
-    error(job, BAD_INPUT, in_file(job, x->file->name), "shape", "what enters the experts: see mmoec inspect",
+    blame(job, BAD_INPUT, in_file(job, x->file->name), "shape", "what enters the experts: see mmoec inspect",
           "it is [%llu,%llu], needs [rows,%d]", (unsigned long long)x->rows, (unsigned long long)x->columns,
           engine_inputs(e));
     return false;
@@ -172,7 +172,7 @@ static bool finish_file(struct job *job, FILE *to, const char *name, bool good)
     const char *part = arena_print(&job->arena, "%s.part", name);
     bool closed = fclose(to) == 0;
     if (good && (!closed || rename(part, name) != 0)) {
-        error(job, SYSTEM_FAILED, in_file(job, name), "file", NULL, "cannot be written");
+        blame(job, SYSTEM_FAILED, in_file(job, name), "file", NULL, "cannot be written");
         good = false;
     }
     if (!good)
@@ -196,7 +196,7 @@ bool do_score(struct job *job, FILE *standard)
     FILE *to = to_file ? fopen(arena_print(&job->arena, "%s.part", o->output), "wb") : standard;
     bool good = to && score_file(job, e, x, to, to_file && ends_in(o->output, ".npy"));
     if (!to)
-        error(job, SYSTEM_FAILED, in_file(job, o->output), "file", NULL, "cannot be written");
+        blame(job, SYSTEM_FAILED, in_file(job, o->output), "file", NULL, "cannot be written");
     close_engine(e);
     return to_file && to ? finish_file(job, to, o->output, good) : good;
 }

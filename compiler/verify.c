@@ -44,7 +44,7 @@ static bool load_rows(struct verifier *v)
     if (path && !f)
         return false;
     if (f && f->columns != (uint64_t)v->in) {
-        error(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", "what enters the experts: see mmoec inspect",
+        blame(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", "what enters the experts: see mmoec inspect",
               "it has %llu columns, needs %d", (unsigned long long)f->columns, v->in);
         return false;
     }
@@ -132,7 +132,7 @@ static bool expect_output(struct verifier *v, const struct output *o, int column
     if (!f)
         return false;
     if (f->rows < v->rows || f->columns != (uint64_t)o->width) {
-        error(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", NULL, "it is [%llu,%llu], needs [%zu,%d]",
+        blame(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", NULL, "it is [%llu,%llu], needs [%zu,%d]",
               (unsigned long long)f->rows, (unsigned long long)f->columns, v->rows, o->width);
         return false;
     }
@@ -185,6 +185,6 @@ bool do_verify(struct job *job, struct text *to)
     if (!try_engine(&v, "aot") || !expect_all(&v))
         return false;
     if (v.failures)
-        error(job, NOT_VERIFIED, (struct pos){0}, "verify", NULL, "%d comparisons failed", v.failures);
+        blame(job, NOT_VERIFIED, (struct pos){0}, "verify", NULL, "%d comparisons failed", v.failures);
     return v.failures == 0;
 }

@@ -186,8 +186,8 @@ static void first_error_decides_the_result(void **state)
     struct pos here = in_file(&job, "model");
     warning(&job, here, "odd", NULL, "%s", "w");
     assert_int_equal(job.result, OK);
-    error(&job, UNSUPPORTED, here, "unsupported", "hint", "%d", 1);
-    error(&job, BAD_INPUT, here, "syntax", NULL, "%d", 2);
+    blame(&job, UNSUPPORTED, here, "unsupported", "hint", "%d", 1);
+    blame(&job, BAD_INPUT, here, "syntax", NULL, "%d", 2);
     note(&job, here, "n");
     assert_int_equal(job.result, UNSUPPORTED);
     assert_int_equal(job.errors, 2);
