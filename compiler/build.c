@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* build.c: generated C -> shared object, by the system's compiler.
  *
- * $CC or cc, started without a shell, in a private temporary directory that is removed whatever happens.
+ * $CC or cc, started without a shell. All its files, and what it has to say, lie in a private directory that is
+ * removed whatever happens, lack of memory included; the result is read from there and written like any other
+ * output, so that a failure leaves what was in its place.
  */
 #include "mmoec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,47 +17,125 @@
 
 extern char **environ;
 
-static bool run(struct job *job, const char *const *command)
+#define MOST_WORDS 16               /* of $CC: "ccache gcc -m64" */
+#define MOST_SAID 20                /* lines of the compiler's that are shown */
+
+/* ---- the directory --------------------------------------------------------------------------- */
+
+/* The directory and all that will lie in it. The names exist before it does: memory may be gone when it goes. */
+struct workshop {
+    char *dir;
+    const char *c, *h, *made, *log;
+};
+
+static bool make_workshop(struct job *job, struct workshop *w, const char *file_name)
 {
+    const char *tmp = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    w->dir = arena_print(&job->arena, "%s/mmoec-XXXXXX", tmp);
+    char *names[] = {arena_print(&job->arena, "%s/%s.c", w->dir, file_name),
+                     arena_print(&job->arena, "%s/%s.h", w->dir, file_name),
+                     arena_print(&job->arena, "%s/made.so", w->dir), arena_print(&job->arena, "%s/log", w->dir)};
+    if (!mkdtemp(w->dir)) {
+        blame(job, SYSTEM_FAILED, in_file(job, tmp), "file", "set TMPDIR to a directory for temporary files",
+              "no directory can be made there");
+        return false;
+    }
+    for (size_t i = 0; i < COUNT(names); i++)
+        memcpy(names[i], w->dir, strlen(w->dir));
+    w->c = names[0];
+    w->h = names[1];
+    w->made = names[2];
+    w->log = names[3];
+    return true;
+}
+
+static void remove_workshop(const struct workshop *w)
+{
+    unlink(w->c);
+    unlink(w->h);
+    unlink(w->made);
+    unlink(w->log);
+    rmdir(w->dir);
+}
+
+/* ---- the compiler ---------------------------------------------------------------------------- */
+
+/* What the compiler said, as notes. */
+static void tell(struct job *job, const char *log)
+{
+    const struct source *s = read_source(job, log);
+    const char *p = s ? s->text : NULL, *end = s ? s->text + s->length : NULL;
+    for (int i = 0; p < end && i < MOST_SAID; i++) {
+        const char *stop = memchr(p, '\n', (size_t)(end - p));
+        stop = stop ? stop : end;
+        note(job, (struct pos){0}, "%.*s", (int)(stop - p < 400 ? stop - p : 400), p);
+        p = stop + 1;
+    }
+}
+
+/* Starts the command with its output in `log`; its exit status, or -1 if it did not run. */
+static int start(const char *const *command, const char *log)
+{
+    posix_spawn_file_actions_t to_log;
     pid_t child;
-    int status = 0, failed = posix_spawnp(&child, command[0], NULL, NULL, (char *const *)(uintptr_t)command, environ);
-    while (!failed && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (!failed && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    int status = 0;
+    if (posix_spawn_file_actions_init(&to_log) != 0)
+        return -1;
+    int failed = posix_spawn_file_actions_addopen(&to_log, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    failed |= posix_spawn_file_actions_addopen(&to_log, STDOUT_FILENO, log, O_WRONLY | O_CREAT, 0600);
+    failed |= posix_spawn_file_actions_adddup2(&to_log, STDOUT_FILENO, STDERR_FILENO);
+    failed = failed || posix_spawnp(&child, command[0], &to_log, NULL, (char *const *)(uintptr_t)command, environ);
+    posix_spawn_file_actions_destroy(&to_log);
+    while (!failed && waitpid(child, &status, 0) < 0)
+        failed = errno != EINTR;
+    return failed || !WIFEXITED(status) ? -1 : WEXITSTATUS(status);
+}
+
+/* The words of $CC, then ours. */
+static bool run(struct job *job, const char *const *flags, const char *log)
+{
+    const char *cc = getenv("CC"), *command[MOST_WORDS + 16] = {NULL};
+    char *words = arena_print(&job->arena, "%s", cc && cc[strspn(cc, " ")] ? cc : "cc"), *next = NULL;
+    int n = 0;
+    for (char *w = strtok_r(words, " ", &next); w && n < MOST_WORDS; w = strtok_r(NULL, " ", &next))
+        command[n++] = w;
+    for (; *flags; flags++)
+        command[n++] = *flags;
+    int status = start(command, log);
+    if (status == 0)
         return true;
-    blame(job, SYSTEM_FAILED, (struct pos){0}, "compiler", "set CC to a C compiler; Debian: apt-get install gcc",
-          failed ? "there is no compiler %s" : "the compiler %s failed", command[0]);
+    if (status > 0 && status != 127)
+        tell(job, log);
+    blame(job, SYSTEM_FAILED, (struct pos){0}, "compiler", "set CC to a C compiler; on Debian: apt-get install gcc",
+          status < 0 || status == 127 ? "the C compiler %s cannot be run" : "the C compiler %s failed",
+          escaped(&job->arena, command[0], strlen(command[0])));
     return false;
 }
 
-static bool compile_in(struct job *job, const char *dir, const struct generated *g, const char *file_name, const char *so)
+static bool build_in(struct job *job, const struct workshop *w, const struct generated *g, const char *so)
 {
-    const char *c = arena_print(&job->arena, "%s/%s.c", dir, file_name);
-    const char *h = arena_print(&job->arena, "%s/%s.h", dir, file_name);
-    const char *cc = getenv("CC") && *getenv("CC") ? getenv("CC") : "cc";
-    const char *const command[] = {cc, "-std=c11", "-O2", "-shared", "-fPIC", "-DMMOE_PLUGIN", c, "-o", so, NULL};
-    bool built = write_file(job, c, g->c.data, g->c.length) && write_file(job, h, g->h.data, g->h.length) && run(job, command);
-    unlink(c);
-    unlink(h);
-    return built;
+    const char *const flags[] = {"-std=c11", "-O2", "-shared", "-fPIC", "-DMMOE_PLUGIN", w->c, "-o", w->made, NULL};
+    if (!write_file(job, w->c, g->c.data, g->c.length) || !write_file(job, w->h, g->h.data, g->h.length) ||
+        !run(job, flags, w->log))
+        return false;
+    const struct source *s = read_source(job, w->made);
+    return s && write_file(job, so, s->text, s->length);
 }
 
 bool build_library(struct job *job, const struct generated *g, const char *file_name, const char *so)
 {
-    const char *tmp = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char *dir = arena_print(&job->arena, "%s/mmoec-XXXXXX", tmp);
-    if (!mkdtemp(dir)) {
-        blame(job, SYSTEM_FAILED, (struct pos){0}, "file", "set TMPDIR", "cannot make a directory in %s", tmp);
+    struct workshop *w = NEW(job, struct workshop);     /* not a variable: a jump would lose it */
+    jmp_buf no_memory, *outer = job->arena.no_memory;
+    if (!make_workshop(job, w, file_name))
         return false;
+    if (setjmp(no_memory)) {
+        remove_workshop(w);
+        job->arena.no_memory = outer;
+        longjmp(*outer, 1);
     }
-    const char *part = arena_print(&job->arena, "%s.part", so);
-    bool built = compile_in(job, dir, g, file_name, part);
-    rmdir(dir);
-    if (built && rename(part, so) != 0) {
-        blame(job, SYSTEM_FAILED, in_file(job, so), "file", NULL, "cannot be written: %s", strerror(errno));
-        built = false;
-    }
-    if (!built)
-        unlink(part);
+    job->arena.no_memory = outer ? &no_memory : NULL;
+    bool built = build_in(job, w, g, so);
+    job->arena.no_memory = outer;
+    remove_workshop(w);
     return built;
 }

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cli.c: the table of commands and options, from which parsing, --help and the man page come. */
+/* cli.c: the command line.
+ *
+ * Two tables, of commands and of options; parsing, --help and the man page come from them. Names of targets,
+ * numerics and stages come from the tables of those. Read the tables, then parse() from below.
+ */
 #include "cli.h"
 #include "../runtime/mmoe.h"
 
@@ -14,76 +18,144 @@ static const struct command {
     int bit;
     const char *usage, *about;
 } commands[] = {
-    {"compile", COMPILE, "MODEL -o OUT", "write OUT.c and OUT.h (and OUT.weights), or OUT.so"},
-    {"inspect", INSPECT, "MODEL", "show features, layers, parameters, multiply-adds and outputs; needs no checkpoint"},
-    {"score", SCORE, "MODEL --features F.npy", "score rows; CSV with a header to standard output, or to -o"},
+    {"compile", COMPILE, "MODEL -o OUT", "write OUT.c and OUT.h (and OUT.weights), or build OUT.so"},
+    {"inspect", INSPECT, "MODEL", "show features, layers, parameters and outputs; needs no checkpoint"},
+    {"score", SCORE, "MODEL --features F.npy", "score rows: CSV with a header, or .npy"},
     {"verify", VERIFY, "MODEL", "hold all engines against the double reference and each other"},
 };
 
-enum id { O_OUTPUT = 256, O_NAME, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_MD, O_MF, O_DUMP, O_WEIGHTS, O_OUTPUTS, O_ORDER,
-          O_PERMISSIVE, O_VERBOSE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_HELP, O_VERSION, O_MAN };
+/* Options with a letter have its code, so that -oOUT is understood as well. */
+enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_MD, O_MF, O_DUMP,
+          O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_HELP,
+          O_VERSION, O_MAN };
+
+static const char *const places[] = {"c", "file", NULL};
+static const char *const orders[] = {"config", "name", NULL};
+static const char *const engines[] = {"walk", "aot", "reference", "jit", NULL};
 
 static const struct option_row {
     enum id id;
-    int commands;           /* which take it; 0: no command needed */
+    int commands;                   /* which take it; 0: no command needed */
     const char *name, *argument, *about;
-    const char *choices;    /* what the argument may be, by blanks */
+    const char *const *choices;     /* what the argument may be; NULL: see choices_of() */
 } rows[] = {
-    {O_OUTPUT, COMPILE | SCORE, "o", "OUT", "where the result goes; - is standard output; .so builds, .npy is binary", NULL},
+    {O_OUTPUT, COMPILE | SCORE, "o", "OUT", "where the result goes; - is standard output (of compile: the C)", NULL},
     {O_NAME, COMPILE, "name", "NAME", "the C name of the model (default: from OUT)", NULL},
-    {O_TARGET, COMPILE | VERIFY, "target", "NAME", "the kind of machine: x86-64, avx512, avx2, aarch64, generic-c", NULL},
-    {O_WEIGHTS_IN, COMPILE, "weights-in", "PLACE", "c: inside the C file (default); file: beside it, a swap needs no new code",
-     "c file"},
-    {O_NUMERICS, COMPILE | VERIFY, "numerics", "CLASS", "class of arithmetic: fma32", "fma32"},
-    {O_MD, COMPILE, "MD", NULL, "write a rule for make beside the output", NULL},
-    {O_MF, COMPILE, "MF", "FILE", "with -MD: where to", NULL},
-    {O_DUMP, COMPILE, "dump", "STAGE", "print a stage to standard output: model, fold, fuse, tidy, plan",
-     "model fold fuse tidy plan"},
-    {O_WEIGHTS, ALL, "weights", "PREFIX", "the checkpoint: what stands before .index", NULL},
-    {O_OUTPUTS, ALL, "outputs", "WHICH", "scores (every probs_* and y_*, the default), all, or names by commas", NULL},
-    {O_ORDER, ALL, "feature-order", "ORDER", "config (EasyRec 0.8.0 and later) or name (before)", "config name"},
-    {O_PERMISSIVE, ALL, "permissive", NULL, "skip unknown fields, keep non-finite weights; with warnings", NULL},
-    {O_VERBOSE, ALL, "v", NULL, "say more", NULL},
-    {O_JSON, INSPECT, "json", NULL, "print JSON", NULL},
-    {O_FEATURES, SCORE | VERIFY, "features", "F.npy", "what enters the experts: float32 [rows, columns]", NULL},
+    {O_TARGET, COMPILE | VERIFY, "target", "NAME", "the kind of machine", NULL},
+    {O_WEIGHTS_IN, COMPILE, "weights-in", "PLACE", "c: in the C file (default); file: beside it", places},
+    {O_NUMERICS, COMPILE | VERIFY, "numerics", "CLASS", "the class of arithmetic", NULL},
+    {O_MD, COMPILE, "MD", NULL, "write what OUT depends on, for make, to OUT.d", NULL},
+    {O_MF, COMPILE, "MF", "FILE", "write it to FILE instead", NULL},
+    {O_DUMP, COMPILE, "dump", "STAGE", "print what a stage made to standard output", dump_stages},
+    {O_WEIGHTS, ALL, "weights", "PREFIX", "the checkpoint: the path without .index", NULL},
+    {O_OUTPUTS, ALL, "outputs", "WHICH", "scores (default: every probs_* and y_*), all, or names by commas", NULL},
+    {O_ORDER, ALL, "feature-order", "ORDER", "config (default; EasyRec 0.8.0 and later) or name (before)", orders},
+    {O_PERMISSIVE, ALL, "permissive", NULL, "skip unknown fields, keep weights that are not finite; warn", NULL},
+    {O_JSON, INSPECT | VERIFY, "json", NULL, "print JSON", NULL},
+    {O_FEATURES, SCORE | VERIFY, "features", "F.npy", "what enters the experts: float32 [rows, columns]; - is stdin",
+     NULL},
     {O_ROWS, SCORE | VERIFY, "rows", "F.csv", "raw rows (not supported yet)", NULL},
-    {O_EXPECT, VERIFY, "expect", "DIR", "compare with DIR/<output>.npy", NULL},
-    {O_ENGINE, SCORE, "engine", "NAME", "walk (default), aot, reference, jit; a named engine runs or the command fails",
-     "walk aot reference jit"},
+    {O_EXPECT, VERIFY, "expect", "DIR", "compare with DIR/OUTPUT.npy, one row for each of --features", NULL},
+    {O_ENGINE, SCORE, "engine", "NAME", "which way to score (default: walk); it runs or the command fails", engines},
+    {O_VERBOSE, ALL, "v", NULL, "say more", NULL},
     {O_HELP, 0, "help", NULL, "show this", NULL},
     {O_VERSION, 0, "version", NULL, "show version, ABI, numerics, targets, and whether libtcc is in", NULL},
     {O_MAN, 0, "man", NULL, "print the manual page, in roff", NULL},
 };
 
-static const char exit_codes[] =
-    "0 done; 1 the input is wrong; 2 usage; 3 valid for EasyRec but not supported here; 4 verification failed; "
-    "5 the system failed us";
+static const char about_model[] =
+    "MODEL is a model directory (pipeline.config, model.ckpt-*: the largest step), an exported SavedModel "
+    "directory, or FILE.config with --weights PREFIX; for score also a compiled .so.";
 
-/* ---- help, version, man ----------------------------------------------------------------------------------------- */
+static const struct {
+    const char *code, *about;
+} exits[] = {
+    {"0", "done"},
+    {"1", "the input is wrong: config, checkpoint, rows"},
+    {"2", "usage"},
+    {"3", "valid for EasyRec, but not supported here"},
+    {"4", "verification failed"},
+    {"5", "the system failed us: disk, memory, no compiler"},
+};
+
+static const struct {
+    const char *name, *about;
+} variables[] = {
+    {"CC", "the C compiler that builds OUT.so and --engine aot, with its options (default: cc)"},
+    {"NO_COLOR", "messages on a terminal are not coloured if it is set"},
+    {"TMPDIR", "where temporary files go (default: /tmp)"},
+};
+
+static const char *dashes(const struct option_row *r) { return strlen(r->name) <= 2 ? "-" : "--"; }
+
+/* What the argument of an option may be, NULL-terminated, in `room`; NULL if it is free. */
+#define MOST_CHOICES 16
+static const char *const *choices_of(const struct option_row *r, const char *room[MOST_CHOICES])
+{
+    int n = 0;
+    for (const struct target *t = targets; r->id == O_TARGET && t->name; t++)
+        room[n++] = t->name;
+    for (const struct numerics *c = numerics_classes; r->id == O_NUMERICS && c->name; c++)
+        room[n++] = c->name;
+    room[n] = NULL;
+    return n ? room : r->choices;
+}
+
+/* ---- help, version, man ---------------------------------------------------------------------- */
+
+static void print_choices(FILE *to, const struct option_row *r, void print(FILE *to, const char *text))
+{
+    const char *room[MOST_CHOICES], *const *c = choices_of(r, room);
+    for (int i = 0; c && r->choices != places && r->choices != orders && c[i]; i++) {
+        fputs(i ? ", " : ": ", to);
+        print(to, c[i]);
+    }
+}
+
+static void print_plain(FILE *to, const char *text) { fputs(text, to); }
 
 static void print_option(FILE *to, const struct option_row *r)
 {
     char left[64];
-    snprintf(left, sizeof left, "%s%s%s%s", strlen(r->name) <= 2 ? "-" : "--", r->name, r->argument ? " " : "",
-             r->argument ? r->argument : "");
-    fprintf(to, "  %-24s %s\n", left, r->about);
+    snprintf(left, sizeof left, "%s%s%s%s", dashes(r), r->name, r->argument ? " " : "", r->argument ? r->argument : "");
+    fprintf(to, "  %-22s %s", left, r->about);
+    print_choices(to, r, print_plain);
+    fputc('\n', to);
+}
+
+/* Words in lines of at most 80 columns. */
+static void print_paragraph(FILE *to, const char *text)
+{
+    for (size_t at = 0; *text;) {
+        size_t n = strcspn(text, " ");
+        if (at && at + 1 + n > 80) {
+            fputc('\n', to);
+            at = 0;
+        }
+        at += (size_t)fprintf(to, "%s%.*s", at ? " " : "", (int)n, text);
+        text += n + (text[n] == ' ');
+    }
+    fputc('\n', to);
 }
 
 static void print_help(FILE *to, const struct command *c)
 {
     if (c) {
-        fprintf(to, "usage: mmoec %s %s [options]\n%s\n\n", c->name, c->usage, c->about);
+        fprintf(to, "usage: mmoec %s %s [options]\n\n%s\n\n", c->name, c->usage, c->about);
     } else {
-        fprintf(to, "usage: mmoec COMMAND MODEL [options]\nCompiles a trained EasyRec MMoE model to C.\n\n");
+        fprintf(to, "usage: mmoec COMMAND MODEL [options]\n\nCompiles a trained EasyRec MMoE model to C.\n\n");
         for (size_t i = 0; i < COUNT(commands); i++)
-            fprintf(to, "  %-8s %-24s %s\n", commands[i].name, commands[i].usage, commands[i].about);
-        fprintf(to, "\nMODEL: a model directory (pipeline.config, model.ckpt-*), a SavedModel directory, or FILE.config with\n"
-                    "--weights PREFIX; for score also a compiled .so.\n\n");
+            fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].about);
+        fputc('\n', to);
     }
+    print_paragraph(to, about_model);
+    fputc('\n', to);
     for (size_t i = 0; i < COUNT(rows); i++)
         if (!c || !rows[i].commands || (rows[i].commands & c->bit))
             print_option(to, &rows[i]);
-    fprintf(to, "\nExit: %s.\n", exit_codes);
+    fputs("\nexit status\n", to);
+    for (size_t i = 0; i < COUNT(exits); i++)
+        fprintf(to, "  %s  %s\n", exits[i].code, exits[i].about);
 }
 
 static void print_version(FILE *to)
@@ -97,50 +169,96 @@ static void print_version(FILE *to)
     fprintf(to, "\nlibtcc no\n");
 }
 
-/* Text for roff: a hyphen-minus is written \-. */
+/* Text for roff: a hyphen-minus that is not a hyphen is written \-. */
 static void print_roff(FILE *to, const char *text)
 {
     for (const char *c = text; *c; c++)
-        fprintf(to, *c == '-' ? "\\-" : *c == '\\' ? "\\e" : "%c", *c);
+        if (*c == '-' || *c == '\\')
+            fputs(*c == '-' ? "\\-" : "\\e", to);
+        else
+            fputc(*c, to);
+}
+
+static void print_man_option(FILE *to, const struct option_row *r)
+{
+    fputs(".TP\n.BR ", to);
+    print_roff(to, dashes(r));
+    print_roff(to, r->name);
+    if (r->argument)
+        fprintf(to, " \" \" \\fI%s\\fR", r->argument);
+    fputc('\n', to);
+    print_roff(to, r->about);
+    print_choices(to, r, print_roff);
+    if (r->commands && r->commands != ALL) {
+        const char *between = " (";
+        for (size_t i = 0; i < COUNT(commands); i++)
+            if (r->commands & commands[i].bit) {
+                fprintf(to, "%s%s", between, commands[i].name);
+                between = ", ";
+            }
+        fputc(')', to);
+    }
+    fputs(".\n", to);
+}
+
+static void print_man_item(FILE *to, const char *name, const char *about)
+{
+    fputs(".TP\n.B ", to);
+    print_roff(to, name);
+    fputc('\n', to);
+    print_roff(to, about);
+    fputs(".\n", to);
 }
 
 static void print_man(FILE *to)
 {
-    fprintf(to, ".TH MMOEC 1 \"\" \"mmoec %s\" \"User Commands\"\n.SH NAME\nmmoec \\- compile a trained EasyRec MMoE model to C\n"
-                ".SH SYNOPSIS\n", MMOEC_VERSION);
+    fprintf(to, ".TH MMOEC 1 \"\" \"mmoec %s\" \"User Commands\"\n.SH NAME\n", MMOEC_VERSION);
+    fputs("mmoec \\- compile a trained EasyRec MMoE model to C\n.SH SYNOPSIS\n", to);
     for (size_t i = 0; i < COUNT(commands); i++) {
-        fprintf(to, ".B mmoec %s\n", commands[i].name);
+        fprintf(to, "%s.B mmoec %s\n", i ? ".br\n" : "", commands[i].name);
         print_roff(to, commands[i].usage);
-        fprintf(to, "\n.RI [ options ]\n.br\n");
+        fputs("\n.RI [ options ]\n", to);
     }
-    fprintf(to, ".SH DESCRIPTION\nReads a pipeline.config and the trained TensorFlow checkpoint, and writes C that can do nothing but\n"
-                "score this model. MODEL is a model directory, a SavedModel directory, or FILE.config with\n");
-    print_roff(to, "--weights PREFIX; for score also a compiled .so.\n.SH COMMANDS\n");
-    for (size_t i = 0; i < COUNT(commands); i++) {
-        fprintf(to, ".TP\n.B %s\n", commands[i].name);
-        print_roff(to, commands[i].about);
-        fprintf(to, "\n");
-    }
-    fprintf(to, ".SH OPTIONS\n");
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        fprintf(to, ".TP\n.B ");
-        print_roff(to, strlen(rows[i].name) <= 2 ? "-" : "--");
-        print_roff(to, rows[i].name);
-        fprintf(to, "%s%s\n", rows[i].argument ? " " : "", rows[i].argument ? rows[i].argument : "");
-        print_roff(to, rows[i].about);
-        fprintf(to, "\n");
-    }
-    fprintf(to, ".SH EXIT STATUS\n");
-    print_roff(to, exit_codes);
-    fprintf(to, ".\n");
+    fputs(".SH DESCRIPTION\n"
+          "Reads a pipeline.config and the trained TensorFlow checkpoint, and writes C that can do nothing but\n"
+          "score this model. Data goes to standard output, messages to standard error.\n.PP\n", to);
+    print_roff(to, about_model);
+    fputs("\n.SH COMMANDS\n", to);
+    for (size_t i = 0; i < COUNT(commands); i++)
+        print_man_item(to, commands[i].name, commands[i].about);
+    fputs(".SH OPTIONS\n", to);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        print_man_option(to, &rows[i]);
+    fputs(".SH EXIT STATUS\n", to);
+    for (size_t i = 0; i < COUNT(exits); i++)
+        print_man_item(to, exits[i].code, exits[i].about);
+    fputs(".SH ENVIRONMENT\n", to);
+    for (size_t i = 0; i < COUNT(variables); i++)
+        print_man_item(to, variables[i].name, variables[i].about);
 }
 
-/* ---- parsing ------------------------------------------------------------------------------------------------------- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
-static void usage(struct job *job, const char *hint, const char *text, const char *what)
+static const char *quoted(struct job *job, const char *word)
 {
-    blame(job, BAD_USAGE, (struct pos){0}, "usage", hint ? hint : "see mmoec --help", "%s%s%s%s", text, what ? " \"" : "",
-          what ? escaped(&job->arena, what, strlen(what)) : "", what ? "\"" : "");
+    return arena_print(&job->arena, "\"%s\"", escaped(&job->arena, word, strlen(word)));
+}
+
+static void usage(struct job *job, const char *hint, const char *text)
+{
+    blame(job, BAD_USAGE, (struct pos){0}, "usage", hint ? hint : "see mmoec --help", "%s", text);
+}
+
+/* A word that is none of `names`: says which is near, or all. */
+static void unknown(struct job *job, const char *what, const char *word, const char *const *names)
+{
+    const char *near = near_miss(word, names);
+    struct text hint = {.arena = &job->arena};
+    if (near)
+        text_print(&hint, "did you mean %s?", near);
+    for (int i = 0; !near && names[i]; i++)
+        text_print(&hint, "%s%s", i ? ", " : "there are ", names[i]);
+    usage(job, hint.data, arena_print(&job->arena, "%s %s", what, quoted(job, word)));
 }
 
 static const struct command *find_command(struct job *job, const char *name)
@@ -151,8 +269,7 @@ static const struct command *find_command(struct job *job, const char *name)
         if (strcmp(name, commands[i].name) == 0)
             return &commands[i];
     }
-    const char *near = near_miss(name, names);
-    usage(job, near ? arena_print(&job->arena, "did you mean %s?", near) : NULL, "there is no command", name);
+    unknown(job, "there is no command", name, names);
     return NULL;
 }
 
@@ -164,13 +281,20 @@ static const struct option_row *find_row(int id)
     return NULL;
 }
 
-static bool is_choice(const char *choices, const char *value)
+static void unknown_option(struct job *job, const struct command *c, const char *argument)
 {
-    size_t n = strlen(value);
-    for (const char *p = choices; p && *p; p += strcspn(p, " ") + (p[strcspn(p, " ")] == ' '))
-        if (n && strcspn(p, " ") == n && strncmp(p, value, n) == 0)
-            return true;
-    return !choices;
+    const char *names[COUNT(rows) + 1];
+    int n = 0;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (strlen(rows[i].name) > 1 && (!c || !rows[i].commands || (rows[i].commands & c->bit)))
+            names[n++] = rows[i].name;
+    names[n] = NULL;
+    const char *word = argument + strspn(argument, "-");
+    word = arena_copy(&job->arena, word, strcspn(word, "="));
+    const char *near = near_miss(word, names);
+    const char *see = arena_print(&job->arena, "see mmoec %s%s--help", c ? c->name : "", c ? " " : "");
+    usage(job, near ? arena_print(&job->arena, "did you mean --%s?", near) : see,
+          arena_print(&job->arena, "there is no option %s", quoted(job, argument)));
 }
 
 static bool is_identifier(const char *s)
@@ -183,15 +307,17 @@ static bool is_identifier(const char *s)
 
 static bool check_value(struct job *job, const struct option_row *r, const char *value)
 {
-    if (!is_choice(r->choices, value))
-        usage(job, arena_print(&job->arena, "one of: %s", r->choices), arena_print(&job->arena, "--%s cannot be", r->name), value);
-    else if (r->id == O_TARGET && !find_target(value)) {
-        struct text all = {.arena = &job->arena};
-        for (const struct target *t = targets; t->name; t++)
-            text_print(&all, "%s%s (%s)", t == targets ? "there are " : ", ", t->name, t->about);
-        usage(job, all.data, "there is no target", value);
-    } else if (r->id == O_NAME && !is_identifier(value))
-        usage(job, NULL, "--name must be a C identifier, not", value);
+    const char *room[MOST_CHOICES], *const *c = choices_of(r, room);
+    for (int i = 0; c && c[i]; i++)
+        if (strcmp(c[i], value) == 0)
+            return true;
+    if (c)
+        unknown(job, arena_print(&job->arena, "there is no %s%s", dashes(r), r->name), value, c);
+    else if (!*value)
+        usage(job, NULL, arena_print(&job->arena, "%s%s needs an argument that is not empty", dashes(r), r->name));
+    else if (r->id == O_NAME && !is_identifier(value))
+        usage(job, "letters, digits and underscores, a letter first",
+              arena_print(&job->arena, "--name must be a C identifier, not %s", quoted(job, value)));
     else
         return true;
     return false;
@@ -225,18 +351,57 @@ static void set_option(struct options *o, enum id id, const char *value)
 /* What a command needs beyond its options' own form. */
 static bool check_options(struct job *job, const struct command *c, const struct options *o)
 {
+    bool to_stdout = o->output && strcmp(o->output, "-") == 0;
     if (!o->model)
-        usage(job, NULL, arena_print(&job->arena, "mmoec %s needs a MODEL", c->name), NULL);
+        usage(job, NULL, arena_print(&job->arena, "mmoec %s needs a MODEL", c->name));
     else if (o->rows)
-        blame(job, UNSUPPORTED, (struct pos){0}, "unsupported", "give --features F.npy", "raw rows are not supported yet");
+        blame(job, UNSUPPORTED, (struct pos){0}, "unsupported", NULL,
+              "raw rows are not supported yet: give --features F.npy");
     else if (c->bit == COMPILE && !o->output && !o->dump)
-        usage(job, NULL, "mmoec compile needs -o OUT", NULL);
+        usage(job, NULL, "mmoec compile needs -o OUT");
+    else if (c->bit == COMPILE && to_stdout && o->dump)
+        usage(job, NULL, "--dump and -o - both write to standard output");
+    else if (c->bit == COMPILE && to_stdout && o->weights_in && strcmp(o->weights_in, "file") == 0)
+        usage(job, NULL, "--weights-in file needs the name of a file: -o OUT");
+    else if (c->bit == COMPILE && o->depfile && !*o->depfile && (!o->output || to_stdout))
+        usage(job, NULL, "-MD needs the name of a file: -o OUT, or -MF FILE");
     else if (c->bit == SCORE && !o->features)
-        usage(job, NULL, "mmoec score needs --features F.npy", NULL);
+        usage(job, NULL, "mmoec score needs --features F.npy");
+    else if (o->expect && !o->features)
+        usage(job, NULL, "--expect needs the rows that were scored: --features F.npy");
     else if (o->engine && strcmp(o->engine, "jit") == 0)
-        blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", "--engine walk needs none", "this mmoec was built without libtcc");
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", "--engine walk needs no compiler",
+              "this mmoec was built without libtcc");
     else
         return true;
+    return false;
+}
+
+/* --help and the like; SAID if it was one. */
+static enum todo say(FILE *to, int id, const struct command *c)
+{
+    switch (id) {
+    case O_HELP: print_help(to, c); return SAID;
+    case O_VERSION: print_version(to); return SAID;
+    case O_MAN: print_man(to); return SAID;
+    default: return RUN;
+    }
+}
+
+static bool take_option(struct job *job, int id, const char *argument, const struct command *c, struct options *o)
+{
+    const struct option_row *r = find_row(id);
+    if (id == ':')
+        usage(job, NULL, arena_print(&job->arena, "an argument is missing behind %s", quoted(job, argument)));
+    else if (!r)
+        unknown_option(job, c, argument);
+    else if (c && !(r->commands & c->bit))
+        usage(job, arena_print(&job->arena, "see mmoec %s --help", c->name),
+              arena_print(&job->arena, "%s does not take %s%s", c->name, dashes(r), r->name));
+    else if (!r->argument || check_value(job, r, optarg)) {
+        set_option(o, r->id, optarg);
+        return true;
+    }
     return false;
 }
 
@@ -245,36 +410,24 @@ static enum todo parse(struct job *job, int argc, char **argv, const struct comm
     struct option known[COUNT(rows) + 1];
     memset(known, 0, sizeof known);
     for (size_t i = 0; i < COUNT(rows); i++)
-        known[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL, (int)rows[i].id};
+        known[i] = (struct option){rows[i].name, rows[i].argument ? required_argument : no_argument, NULL,
+                                   (int)rows[i].id};
     optind = 0;
     opterr = 0;
-    for (int id; (id = getopt_long_only(argc, argv, ":", known, NULL)) != -1;) {
-        const struct option_row *r = find_row(id);
-        if (id == O_HELP)
-            print_help(to, c);
-        else if (id == O_VERSION)
-            print_version(to);
-        else if (id == O_MAN)
-            print_man(to);
-        if (r && !r->commands)
+    for (int id; (id = getopt_long_only(argc, argv, ":o:v", known, NULL)) != -1;) {
+        if (say(to, id, c) == SAID)
             return SAID;
-        if (id == ':')
-            usage(job, NULL, "an argument is missing behind", argv[optind - 1]);
-        else if (!r)
-            usage(job, NULL, "unknown or ambiguous option", argv[optind - 1]);
-        else if (c && !(r->commands & c->bit))
-            usage(job, arena_print(&job->arena, "see mmoec %s --help", c->name),
-                  arena_print(&job->arena, "%s does not take --%s", c->name, r->name), NULL);
-        if (job->errors || !r || (r->argument && !check_value(job, r, optarg)))
+        if (!take_option(job, id, argv[optind - 1], c, o))
             return WRONG;
-        set_option(o, r->id, optarg);
     }
-    if (!c)
-        usage(job, NULL, "give a command", NULL);
+    if (!c) {
+        usage(job, NULL, "give a command");
+        return WRONG;
+    }
     o->model = optind < argc ? argv[optind] : NULL;
     if (optind + 1 < argc)
-        usage(job, NULL, "more than one MODEL:", argv[optind + 1]);
-    return c && !job->errors && check_options(job, c, o) ? RUN : WRONG;
+        usage(job, NULL, arena_print(&job->arena, "more than one MODEL: %s", quoted(job, argv[optind + 1])));
+    return !job->errors && check_options(job, c, o) ? RUN : WRONG;
 }
 
 enum todo read_command_line(struct job *job, int argc, char **argv, struct options *o, FILE *to)

@@ -2,6 +2,7 @@
 /* main.c: the program. Only here is anything printed, and only from here does the program leave. */
 #include "cli.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,11 +34,21 @@ static enum result finish(struct job *job, const struct text *to, bool good)
         fwrite(job->dump.data, 1, job->dump.length, stdout);
     if (to->length)
         fwrite(to->data, 1, to->length, stdout);
-    if (ferror(stdout) || fflush(stdout) != 0) {
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    if (!written && !job->errors) {
         fprintf(stderr, "mmoec: error: standard output cannot be written [file]\n");
         return SYSTEM_FAILED;
     }
     return good ? OK : job->result ? job->result : SYSTEM_FAILED;
+}
+
+/* A closed standard stream must not become the number of a file that is opened later: what is meant for the stream
+   would end up there. It is opened so that using it fails. */
+static void occupy_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+            return;
 }
 
 int main(int argc, char **argv)
@@ -45,6 +56,7 @@ int main(int argc, char **argv)
     static struct job job;              /* static: a jump keeps its values */
     static struct options options;
     jmp_buf no_memory;
+    occupy_standard_streams();
     begin_job(&job, &options);
     if (setjmp(no_memory)) {
         fprintf(stderr, "mmoec: error: out of memory [memory]\n");

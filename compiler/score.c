@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-/* score.c: the commands compile and score. */
+/* score.c: the commands compile and score.
+ *
+ * compile makes everything in memory and writes it when all is well. score streams: a block of rows is read, scored
+ * and written, so that a file of any length takes the same memory; its output gets its name at the end.
+ */
 #include "mmoec.h"
 
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define BLOCK 1024                  /* rows scored and written at once */
+#define BLOCK 256                   /* rows scored at once; the reference keeps all their values, in double */
 
 static bool ends_in(const char *text, const char *suffix)
 {
@@ -13,7 +19,7 @@ static bool ends_in(const char *text, const char *suffix)
     return n >= k && strcmp(text + n - k, suffix) == 0;
 }
 
-/* ---- compile ----------------------------------------------------------------------------------------------------- */
+/* ---- compile --------------------------------------------------------------------------------- */
 
 static const char *without(struct job *job, const char *path, const char *suffix)
 {
@@ -45,13 +51,13 @@ static void add_shards(struct job *job, const struct network *n, struct text *to
 }
 
 /* A rule for make: the output depends on the config and the checkpoint. */
-static bool write_depfile(struct job *job, const struct network *n, const char *target)
+static bool write_depfile(struct job *job, const struct network *n, const char *target, const char *stem)
 {
     const char *path = job->options->depfile;
     if (!path)
         return true;
     if (!*path)
-        path = arena_print(&job->arena, "%s.d", target);
+        path = arena_print(&job->arena, "%s.d", stem);
     struct text t = {.arena = &job->arena};
     add_target(&t, target);
     text_print(&t, ": ");
@@ -81,10 +87,10 @@ bool do_compile(struct job *job, struct text *to)
                    : write_file(job, c, g->c.data, g->c.length) && write_file(job, h, g->h.data, g->h.length);
     if (good && g->weights_file)
         good = write_file(job, arena_print(&job->arena, "%s.weights", stem), g->weights_file, g->weights_bytes);
-    return good && write_depfile(job, n, so ? output : c);
+    return good && write_depfile(job, n, so ? output : c, stem);
 }
 
-/* ---- score ---------------------------------------------------------------------------------------------------------- */
+/* ---- score ----------------------------------------------------------------------------------- */
 
 static void add_header(struct job *job, const struct engine *e, struct text *to)
 {
@@ -120,7 +126,20 @@ static bool write_rows(FILE *to, struct text *t, const float *y, size_t rows, in
     return fwrite(t->data, 1, t->length, to) == t->length;
 }
 
-static bool score_file(struct job *job, struct engine *e, const struct npy *x_file, FILE *to, bool npy)
+/* Rows of a block; what the reference keeps of them is given back. */
+static bool score_block(struct job *job, struct engine *e, const float *x, size_t rows, float *y)
+{
+    struct job block;
+    begin_job(&block, job->options);
+    block.arena.no_memory = job->arena.no_memory;
+    bool good = run_engine(&block, e, x, rows, y);
+    if (!good)
+        blame(job, block.result, (struct pos){0}, "engine", NULL, "%s", block.messages->text);
+    end_job(&block);
+    return good;
+}
+
+static bool score_rows(struct job *job, struct engine *e, const struct npy *x_file, FILE *to, bool npy)
 {
     size_t in = (size_t)engine_inputs(e), out = (size_t)engine_outputs(e);
     double *wide = NEW_ARRAY(job, BLOCK * in, double);
@@ -131,72 +150,117 @@ static bool score_file(struct job *job, struct engine *e, const struct npy *x_fi
         print_npy_header(&t, x_file->rows, out);
     else
         add_header(job, e, &t);
-    bool good = fwrite(t.data, 1, t.length, to) == t.length;
-    for (uint64_t r = 0; good && r < x_file->rows; r += BLOCK) {
+    bool written = fwrite(t.data, 1, t.length, to) == t.length;
+    for (uint64_t r = 0; written && r < x_file->rows; r += BLOCK) {
         size_t rows = x_file->rows - r < BLOCK ? (size_t)(x_file->rows - r) : BLOCK;
         if (!read_npy_rows(job, x_file, r, rows, wide, room))
             return false;
         for (size_t i = 0; i < rows * in; i++)
             x[i] = (float)wide[i];
-        if (!run_engine(job, e, x, rows, y))
+        if (!score_block(job, e, x, rows, y))
             return false;
-        good = write_rows(to, &t, y, rows, (int)out, npy);
+        written = write_rows(to, &t, y, rows, (int)out, npy);
     }
-    if (!good)
+    if (!written || fflush(to) != 0)
         blame(job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "the scores cannot be written");
+    return !job->errors;
+}
+
+/* ---- where scores go ------------------------------------------------------------------------- */
+
+/* A new or regular file is written under another name, which is changed when all is well; a device or a pipe is
+   written as it is. */
+struct sink {
+    FILE *to;
+    const char *name, *part;        /* part NULL: written as it is */
+};
+
+static bool open_sink(struct job *job, struct sink *s, FILE *standard)
+{
+    const char *name = job->options->output;
+    struct stat st;
+    *s = (struct sink){.to = standard};
+    if (!name || strcmp(name, "-") == 0)
+        return true;
+    s->name = name;
+    if (stat(name, &st) != 0 || S_ISREG(st.st_mode))
+        s->part = arena_print(&job->arena, "%s.tmp-%ld", name, (long)getpid());
+    s->to = fopen(s->part ? s->part : name, "wb");
+    if (!s->to)
+        blame(job, SYSTEM_FAILED, in_file(job, name), "file", NULL, "cannot be written");
+    return s->to != NULL;
+}
+
+static bool close_sink(struct job *job, const struct sink *s, bool good)
+{
+    if (!s->name)
+        return good;
+    bool closed = fclose(s->to) == 0;
+    if (good && (!closed || (s->part && rename(s->part, s->name) != 0))) {
+        blame(job, SYSTEM_FAILED, in_file(job, s->name), "file", NULL, "cannot be written");
+        good = false;
+    }
+    if (!good && s->part)
+        remove(s->part);
     return good;
+}
+
+/* ---- the command ----------------------------------------------------------------------------- */
+
+/* A compiled file is what it is: options that would choose something else are refused, not ignored. */
+static struct engine *open_compiled(struct job *job)
+{
+    const struct options *o = job->options;
+    const struct {
+        bool given;
+        const char *name;
+    } refused[] = {{o->engine, "engine"}, {o->outputs, "outputs"}, {o->weights, "weights"}};
+    for (size_t i = 0; i < COUNT(refused); i++)
+        if (refused[i].given) {
+            blame(job, BAD_USAGE, in_file(job, o->model), "usage", "give the model directory instead",
+                  "--%s does not apply to a compiled file", refused[i].name);
+            return NULL;
+        }
+    return open_so(job, o->model);
 }
 
 static struct engine *choose_engine(struct job *job)
 {
     const struct options *o = job->options;
     if (ends_in(o->model, ".so"))
-        return open_so(job, o->model);
+        return open_compiled(job);
     struct network *n = read_network(job, true);
     return n ? open_engine(job, n, o->engine ? o->engine : "walk") : NULL;
 }
 
 static bool check_columns(struct job *job, const struct engine *e, const struct npy *x)
 {
-    if (x->columns == (uint64_t)engine_inputs(e) && x->rank == 2)
+    if (x->rank == 2 && x->columns == (uint64_t)engine_inputs(e))
         return true;
+    const char *shape = arena_print(&job->arena, x->rank == 2 ? "%llu,%llu" : "%llu", (unsigned long long)x->rows,
+                                    (unsigned long long)x->columns);
     blame(job, BAD_INPUT, in_file(job, x->file->name), "shape", "what enters the experts: see mmoec inspect",
-          "it is [%llu,%llu], needs [rows,%d]", (unsigned long long)x->rows, (unsigned long long)x->columns,
-          engine_inputs(e));
+          "it is [%s], needs [rows,%d]", shape, engine_inputs(e));
     return false;
 }
 
-/* Closes NAME.part and gives it its name, or removes it. */
-static bool finish_file(struct job *job, FILE *to, const char *name, bool good)
+static bool score_with(struct job *job, struct engine *e, FILE *standard)
 {
-    const char *part = arena_print(&job->arena, "%s.part", name);
-    bool closed = fclose(to) == 0;
-    if (good && (!closed || rename(part, name) != 0)) {
-        blame(job, SYSTEM_FAILED, in_file(job, name), "file", NULL, "cannot be written");
-        good = false;
-    }
-    if (!good)
-        remove(part);
-    return good;
+    const struct options *o = job->options;
+    struct npy *x = open_npy(job, o->features);
+    struct sink sink;
+    if (!x || !check_columns(job, e, x) || !open_sink(job, &sink, standard))
+        return false;
+    if (o->verbose)
+        note(job, (struct pos){0}, "scored by %s, instruction set %s",
+             ends_in(o->model, ".so") ? "the compiled file" : o->engine ? o->engine : "walk", engine_isa(e));
+    return close_sink(job, &sink, score_rows(job, e, x, sink.to, sink.name && ends_in(sink.name, ".npy")));
 }
 
 bool do_score(struct job *job, FILE *standard)
 {
-    const struct options *o = job->options;
-    bool to_file = o->output && strcmp(o->output, "-") != 0;
     struct engine *e = choose_engine(job);
-    struct npy *x = e ? open_npy(job, o->features) : NULL;
-    if (!x || !check_columns(job, e, x)) {
-        close_engine(e);
-        return false;
-    }
-    if (o->verbose)
-        note(job, (struct pos){0}, "scored by %s, instruction set %s", ends_in(o->model, ".so") ? "the compiled file"
-             : o->engine ? o->engine : "walk", engine_isa(e));
-    FILE *to = to_file ? fopen(arena_print(&job->arena, "%s.part", o->output), "wb") : standard;
-    bool good = to && score_file(job, e, x, to, to_file && ends_in(o->output, ".npy"));
-    if (!to)
-        blame(job, SYSTEM_FAILED, in_file(job, o->output), "file", NULL, "cannot be written");
+    bool good = e && score_with(job, e, standard);
     close_engine(e);
-    return to_file && to ? finish_file(job, to, o->output, good) : good;
+    return good;
 }

@@ -1,104 +1,180 @@
 // SPDX-License-Identifier: Apache-2.0
-/* verify.c: all engines against the double reference, bit for bit against each other, and against expected scores. */
-#include "mmoec.h"
+/* verify.c: all engines against the double reference, bit for bit against each other, and against expected scores.
+ *
+ * Every engine scores the same rows. A column of its scores is compared with eval's: the error must be within the
+ * bound that eval carries along (for a class number: 0, or anything where logits are too near to tell), and its bits
+ * must be those of the first engine, the plain kernels. Results are gathered, then printed as a table or as JSON.
+ */
+#include "cli.h"
 #include "../runtime/kernels.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define RANDOM_ROWS 256
-#define MOST_ROWS 4096              /* of a features file: what is beyond is not needed to compare */
+#define RANDOM_SEED 1
+#define BLOCK 256                   /* rows that the reference takes at once: it keeps all their values */
+#define RANKED_ROWS 2000            /* beyond, pairs are sampled */
+#define SAMPLED_PAIRS 2000000
+
+/* A column of an engine's scores against the reference. */
+struct comparison {
+    const char *engine, *isa, *output;
+    double error, ulps, of_bound;   /* the largest over the rows */
+    size_t flips, pairs;
+    bool equal, outside;
+};
+
+/* An output against its file. */
+struct expectation {
+    const char *output;
+    double error, of_tolerance;
+    bool outside;
+};
 
 struct verifier {
     struct job *job;
     const struct network *n;
-    struct text *to;
     size_t rows;
     int in, out;
-    float *x, *first;               /* first: scores of the first engine, the others must give its bits */
+    float *x, *first;               /* first: scores of the first engine */
     double *z, *bound;
+    struct comparison *comparisons;
+    int n_comparisons;
+    struct expectation *expectations;
+    int n_expectations;
     int failures;
 };
 
-/* About normal, from a fixed seed. */
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static uint64_t next_random(uint64_t *seed)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *seed >> 40;
+}
+
+/* About normal: sums of six uniform numbers have a variance of 1/2. */
 static void random_rows(float *x, size_t n)
 {
-    uint64_t seed = 1;
+    uint64_t seed = RANDOM_SEED;
     for (size_t i = 0; i < n; i++) {
         double sum = 0;
-        for (int k = 0; k < 6; k++) {
-            seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-            sum += (double)(seed >> 40) / (1 << 24);
-        }
+        for (int k = 0; k < 6; k++)
+            sum += (double)next_random(&seed) / (1 << 24);
         x[i] = (float)((sum - 3) * 1.41421356);
     }
+}
+
+/* All rows of a file as double; NULL after an error. */
+static double *read_rows(struct job *job, const struct npy *f, size_t rows)
+{
+    double *to = NEW_ARRAY(job, rows * (size_t)f->columns, double);
+    void *room = NEW_ARRAY(job, rows * (size_t)f->columns, double);
+    return read_npy_rows(job, f, 0, rows, to, room) ? to : NULL;
 }
 
 static bool load_rows(struct verifier *v)
 {
     const char *path = v->job->options->features;
-    v->rows = RANDOM_ROWS;
     struct npy *f = path ? open_npy(v->job, path) : NULL;
     if (path && !f)
         return false;
-    if (f && f->columns != (uint64_t)v->in) {
+    if (f && (f->rank != 2 || f->columns != (uint64_t)v->in)) {
         blame(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", "what enters the experts: see mmoec inspect",
               "it has %llu columns, needs %d", (unsigned long long)f->columns, v->in);
         return false;
     }
-    if (f)
-        v->rows = f->rows < MOST_ROWS ? (size_t)f->rows : MOST_ROWS;
-    v->x = NEW_ARRAY(v->job, v->rows * (size_t)v->in, float);
+    v->rows = f ? (size_t)f->rows : RANDOM_ROWS;
+    size_t n = v->rows * (size_t)v->in;
+    v->x = NEW_ARRAY(v->job, n, float);
     if (!f) {
-        random_rows(v->x, v->rows * (size_t)v->in);
+        random_rows(v->x, n);
         return true;
     }
-    double *wide = NEW_ARRAY(v->job, v->rows * (size_t)v->in, double), *room = NEW_ARRAY(v->job, v->rows * (size_t)v->in, double);
-    bool good = read_npy_rows(v->job, f, 0, v->rows, wide, room);
-    for (size_t i = 0; i < v->rows * (size_t)v->in; i++)
+    double *wide = read_rows(v->job, f, v->rows);
+    for (size_t i = 0; wide && i < n; i++)
         v->x[i] = (float)wide[i];
+    return wide != NULL;
+}
+
+/* In blocks, each in memory of its own that is given back. */
+static bool compute_reference(struct verifier *v)
+{
+    size_t in = (size_t)v->in, out = (size_t)v->out;
+    bool good = true;
+    v->z = NEW_ARRAY(v->job, v->rows * out, double);
+    v->bound = NEW_ARRAY(v->job, v->rows * out, double);
+    for (size_t r = 0; good && r < v->rows; r += BLOCK) {
+        struct job block;
+        begin_job(&block, v->job->options);
+        block.arena.no_memory = v->job->arena.no_memory;
+        good = eval(&block, v->n->model, v->x + r * in, v->rows - r < BLOCK ? v->rows - r : BLOCK, v->z + r * out,
+                    v->bound + r * out);
+        if (!good)
+            blame(v->job, block.result, (struct pos){0}, "engine", NULL, "%s", block.messages->text);
+        end_job(&block);
+    }
     return good;
 }
 
-/* Pairs of neighbouring rows that a column orders another way than the reference does. */
-static size_t rank_flips(const struct verifier *v, const float *y, int column)
+/* ---- engines --------------------------------------------------------------------------------- */
+
+static bool flips(const struct verifier *v, const float *y, size_t a, size_t b)
 {
-    size_t flips = 0;
-    for (size_t r = 1; r < v->rows; r++) {
-        size_t a = (r - 1) * (size_t)v->out + (size_t)column, b = r * (size_t)v->out + (size_t)column;
-        flips += (v->z[a] < v->z[b] && y[a] > y[b]) || (v->z[a] > v->z[b] && y[a] < y[b]);
-    }
-    return flips;
+    return (v->z[a] < v->z[b] && y[a] > y[b]) || (v->z[a] > v->z[b] && y[a] < y[b]);
 }
 
-static double ulps(double error, double z)
+/* Pairs of rows that a column orders another way than the reference does. */
+static void count_flips(const struct verifier *v, const float *y, int column, struct comparison *c)
+{
+    size_t out = (size_t)v->out, at = (size_t)column;
+    uint64_t seed = RANDOM_SEED;
+    if (v->rows > RANKED_ROWS) {
+        for (c->pairs = 0; c->pairs < SAMPLED_PAIRS; c->pairs++) {
+            size_t a = next_random(&seed) % v->rows, b = next_random(&seed) % v->rows;
+            c->flips += flips(v, y, a * out + at, b * out + at);
+        }
+        return;
+    }
+    for (size_t a = 0; a < v->rows; a++)
+        for (size_t b = 0; b < a; b++, c->pairs++)
+            c->flips += flips(v, y, a * out + at, b * out + at);
+}
+
+/* Units in the last place of a float near z. */
+static double in_ulps(double error, double z)
 {
     int exponent;
     frexp(z, &exponent);
     return error / ldexp(1, (exponent < -125 ? -125 : exponent) - 24);
 }
 
-static void compare(struct verifier *v, const char *engine, const char *isa, const float *y, int column)
+/* A NaN must be one, an infinity the same one; where the bound is not finite, floats may overflow: anything goes. */
+static bool within(double y, double z, double bound)
 {
-    double most = 0, of_bound = 0, most_ulps = 0;
-    bool equal = true, outside = false;
+    if (isnan(z))
+        return isnan(y);
+    return y == z || fabs(y - z) <= bound || (isfinite(z) && !isfinite(bound));
+}
+
+static void compare(struct verifier *v, const float *y, int column, struct comparison *c)
+{
+    c->equal = true;
     for (size_t r = 0; r < v->rows; r++) {
         size_t i = r * (size_t)v->out + (size_t)column;
+        c->equal &= memcmp(&y[i], &v->first[i], sizeof *y) == 0;
+        c->outside |= !within((double)y[i], v->z[i], v->bound[i]);
         double off = fabs((double)y[i] - v->z[i]);
-        equal &= memcmp(&y[i], &v->first[i], sizeof *y) == 0;
-        if (isnan(v->z[i]) || isinf(v->z[i]))
+        if (!isfinite(off))
             continue;
-        outside |= !(off <= v->bound[i]);
-        most = off > most ? off : most;
-        of_bound = v->bound[i] > 0 && off / v->bound[i] > of_bound ? off / v->bound[i] : of_bound;
-        most_ulps = fmax(most_ulps, ulps(off, v->z[i]));
+        c->error = fmax(c->error, off);
+        c->of_bound = v->bound[i] > 0 ? fmax(c->of_bound, off / v->bound[i]) : c->of_bound;
+        c->ulps = fmax(c->ulps, in_ulps(off, v->z[i]));
     }
-    v->failures += outside || !equal;
-    text_print(v->to, "%-10s %-7s %-24s %9.2e %7.1f ulp %6.3f of bound %4zu flips  bits %s%s\n", engine, isa,
-               comment_text(v->job, column_name(v->job, v->n->model, column)), most, most_ulps, of_bound,
-               rank_flips(v, y, column), equal ? "equal" : "DIFFER", outside ? "  OUTSIDE THE BOUND" : "");
+    count_flips(v, y, column, c);
+    v->failures += c->outside || !c->equal;
 }
 
 static bool try_engine(struct verifier *v, const char *name)
@@ -108,14 +184,31 @@ static bool try_engine(struct verifier *v, const char *name)
         return false;
     float *y = NEW_ARRAY(v->job, v->rows * (size_t)v->out, float);
     bool good = run_engine(v->job, e, v->x, v->rows, y);
+    const char *isa = arena_print(&v->job->arena, "%s", engine_isa(e));     /* a library's goes with it */
     v->first = v->first ? v->first : y;
-    for (int i = 0; good && i < v->out; i++)
-        compare(v, name, engine_isa(e), y, i);
+    for (int i = 0; good && i < v->out; i++) {
+        struct comparison *c = &v->comparisons[v->n_comparisons++];
+        *c = (struct comparison){.engine = name, .isa = isa, .output = column_name(v->job, v->n->model, i)};
+        compare(v, y, i, c);
+    }
     close_engine(e);
     return good;
 }
 
-/* ---- expected scores ------------------------------------------------------------------------------------------- */
+static bool try_engines(struct verifier *v)
+{
+    static const struct {
+        const char *isa, *engine;   /* isa NULL: none is needed */
+    } engines[] = {{"plain", "walk-plain"}, {"neon", "walk-neon"}, {"avx2", "walk-avx2"}, {"avx512", "walk-avx512"},
+                   {NULL, "aot"}};
+    v->comparisons = NEW_ARRAY(v->job, COUNT(engines) * (size_t)v->out, struct comparison);
+    for (size_t i = 0; i < COUNT(engines); i++)
+        if ((!engines[i].isa || mmoe_kernels_named(engines[i].isa)) && !try_engine(v, engines[i].engine))
+            return false;
+    return true;
+}
+
+/* ---- expected scores ------------------------------------------------------------------------- */
 
 /* Against TensorFlow's float32: 2e-6 on probabilities, 1e-5 x max(1, |z|) on others. */
 static double tolerance(const char *name, double want)
@@ -123,67 +216,141 @@ static double tolerance(const char *name, double want)
     return strncmp(name, "probs_", 6) == 0 ? 2e-6 : 1e-5 * fmax(1, fabs(want));
 }
 
-static bool expect_output(struct verifier *v, const struct output *o, int column)
+static bool expect_output(struct verifier *v, const struct output *o, int column, const char *path)
 {
-    const char *path = arena_print(&v->job->arena, "%s/%s.npy", v->job->options->expect, o->name);
-    if (access(path, F_OK) != 0)
-        return true;
     struct npy *f = open_npy(v->job, path);
     if (!f)
         return false;
-    if (f->rows < v->rows || f->columns != (uint64_t)o->width) {
-        blame(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", NULL, "it is [%llu,%llu], needs [%zu,%d]",
-              (unsigned long long)f->rows, (unsigned long long)f->columns, v->rows, o->width);
+    if (f->rows != v->rows || f->columns != (uint64_t)o->width) {
+        blame(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", "a row for each of --features",
+              "it is [%llu,%llu], needs [%zu,%d]", (unsigned long long)f->rows, (unsigned long long)f->columns, v->rows,
+              o->width);
         return false;
     }
-    double *want = NEW_ARRAY(v->job, v->rows * (size_t)o->width, double), *room = NEW_ARRAY(v->job, v->rows * (size_t)o->width, double);
-    if (!read_npy_rows(v->job, f, 0, v->rows, want, room))
+    double *want = read_rows(v->job, f, v->rows);
+    if (!want)
         return false;
-    double most = 0;
-    bool bad = false;
+    struct expectation *e = &v->expectations[v->n_expectations++];
+    *e = (struct expectation){.output = o->name};
     for (size_t r = 0; r < v->rows; r++)
         for (int j = 0; j < o->width; j++) {
-            double y = (double)v->first[r * (size_t)v->out + (size_t)(column + j)], w = want[r * (size_t)o->width + (size_t)j];
-            most = fmax(most, fabs(y - w));
-            bad |= !(fabs(y - w) <= tolerance(o->name, w));
+            double w = want[r * (size_t)o->width + (size_t)j], most = tolerance(o->name, w);
+            double y = (double)v->first[r * (size_t)v->out + (size_t)(column + j)];
+            e->outside |= !within(y, w, most);
+            e->error = fmax(e->error, fabs(y - w));
+            e->of_tolerance = fmax(e->of_tolerance, fabs(y - w) / most);
         }
-    v->failures += bad;
-    text_print(v->to, "expected   %-7s %-24s %9.2e %s\n", "", comment_text(v->job, o->name), most,
-               bad ? "OUTSIDE THE TOLERANCE" : "within the tolerance");
+    v->failures += e->outside;
     return true;
 }
 
+/* Outputs without a file are not compared, but one must be. */
 static bool expect_all(struct verifier *v)
 {
     const struct model *m = v->n->model;
-    for (int i = 0, column = 0; v->job->options->expect && i < m->n_outputs; column += m->outputs[i++].width)
-        if (!expect_output(v, &m->outputs[i], column))
+    const char *dir = v->job->options->expect;
+    if (!dir)
+        return true;
+    v->expectations = NEW_ARRAY(v->job, (size_t)m->n_outputs, struct expectation);
+    for (int i = 0, column = 0; i < m->n_outputs; column += m->outputs[i++].width) {
+        const char *path = join_path(v->job, dir, arena_print(&v->job->arena, "%s.npy", m->outputs[i].name));
+        if (access(path, F_OK) != 0)
+            warning(v->job, in_file(v->job, path), "no-file", NULL, "there is no such file: %s is not compared",
+                    m->outputs[i].name);
+        else if (!expect_output(v, &m->outputs[i], column, path))
             return false;
-    return true;
+    }
+    if (!v->n_expectations)
+        blame(v->job, BAD_INPUT, in_file(v->job, dir), "file", "files are named probs_ctr.npy and so on",
+              "there is no file for any output");
+    return v->n_expectations > 0;
+}
+
+/* ---- what was found -------------------------------------------------------------------------- */
+
+static void print_table(const struct verifier *v, struct text *to)
+{
+    text_print(to, "%zu rows, ", v->rows);
+    if (v->job->options->features)
+        text_print(to, "of %s\n", comment_text(v->job, base_name(v->job->options->features)));
+    else
+        text_print(to, "random, seed %d\n", RANDOM_SEED);
+    for (int i = 0; i < v->n_comparisons; i++) {
+        const struct comparison *c = &v->comparisons[i];
+        text_print(to, "%-11s %-7s %-24s %9.2e %9.1f ulp %6.3f of bound %6zu flips  bits %s%s\n", c->engine, c->isa,
+                   comment_text(v->job, c->output), c->error, c->ulps, c->of_bound, c->flips,
+                   c->equal ? "equal" : "DIFFER", c->outside ? "  OUTSIDE THE BOUND" : "");
+    }
+    for (int i = 0; i < v->n_expectations; i++) {
+        const struct expectation *e = &v->expectations[i];
+        text_print(to, "%-11s %-7s %-24s %9.2e %6.3f of the tolerance%s\n", "expected", "",
+                   comment_text(v->job, e->output), e->error, e->of_tolerance,
+                   e->outside ? "  OUTSIDE THE TOLERANCE" : "");
+    }
+}
+
+/* JSON knows no NaN and no infinity. */
+static void add_number(struct text *to, const char *name, double x)
+{
+    text_print(to, isfinite(x) ? ",\"%s\":%.9g" : ",\"%s\":null", name, x);
+}
+
+static void add_flag(struct text *to, const char *name, bool flag)
+{
+    text_print(to, ",\"%s\":%s", name, flag ? "true" : "false");
+}
+
+static void comparison_json(const struct comparison *c, struct text *to)
+{
+    text_print(to, "{\"engine\":\"%s\",\"isa\":\"%s\",\"output\":", c->engine, c->isa);
+    add_json_string(to, c->output);
+    add_number(to, "error", c->error);
+    add_number(to, "ulps", c->ulps);
+    add_number(to, "of_bound", c->of_bound);
+    text_print(to, ",\"flips\":%zu,\"pairs\":%zu", c->flips, c->pairs);
+    add_flag(to, "bits_equal", c->equal);
+    add_flag(to, "within_bound", !c->outside);
+    text_print(to, "}");
+}
+
+static void print_json(const struct verifier *v, struct text *to)
+{
+    text_print(to, "{\"rows\":%zu,\"seed\":", v->rows);
+    text_print(to, v->job->options->features ? "null" : "%d", RANDOM_SEED);
+    text_print(to, ",\n\"engines\":[");
+    for (int i = 0; i < v->n_comparisons; i++) {
+        text_print(to, "%s\n ", i ? "," : "");
+        comparison_json(&v->comparisons[i], to);
+    }
+    text_print(to, "],\n\"expected\":[");
+    for (int i = 0; i < v->n_expectations; i++) {
+        const struct expectation *e = &v->expectations[i];
+        text_print(to, "%s\n {\"output\":", i ? "," : "");
+        add_json_string(to, e->output);
+        add_number(to, "error", e->error);
+        add_number(to, "of_tolerance", e->of_tolerance);
+        add_flag(to, "within_tolerance", !e->outside);
+        text_print(to, "}");
+    }
+    text_print(to, "],\n\"failures\":%d}\n", v->failures);
 }
 
 bool do_verify(struct job *job, struct text *to)
 {
-    static const char *const isas[] = {"plain", "neon", "avx2", "avx512"};
     struct network *n = read_network(job, true);
     if (!n)
         return false;
-    struct verifier v = {.job = job, .n = n, .to = to};
+    struct verifier v = {.job = job, .n = n};
     for (int i = 0; i < n->model->n_inputs; i++)
         v.in += n->model->values[n->model->inputs[i]].width;
     for (int i = 0; i < n->model->n_outputs; i++)
         v.out += n->model->outputs[i].width;
-    if (!load_rows(&v))
+    if (!load_rows(&v) || !compute_reference(&v) || !try_engines(&v) || !expect_all(&v))
         return false;
-    v.z = NEW_ARRAY(job, v.rows * (size_t)v.out, double);
-    v.bound = NEW_ARRAY(job, v.rows * (size_t)v.out, double);
-    if (!eval(job, n->model, v.x, v.rows, v.z, v.bound))
-        return false;
-    for (size_t i = 0; i < COUNT(isas); i++)
-        if (mmoe_kernels_named(isas[i]) && !try_engine(&v, arena_print(&job->arena, "walk-%s", isas[i])))
-            return false;
-    if (!try_engine(&v, "aot") || !expect_all(&v))
-        return false;
+    if (job->options->json)
+        print_json(&v, to);
+    else
+        print_table(&v, to);
     if (v.failures)
         blame(job, NOT_VERIFIED, (struct pos){0}, "verify", NULL, "%d comparisons failed", v.failures);
     return v.failures == 0;

@@ -4,52 +4,15 @@
  * How to read it: reading a text; writing checkpoints; what is there and what is not; shapes and
  * types; numbers.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "one_job.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "ckpt_writer.h"
-#include "mmoec.h"
-
-static jmp_buf no_memory;
-static struct options options;
-static struct job job;
-
-static void clear(void)
-{
-    close_files(&job);
-    arena_free(&job.arena);
-    job = (struct job){.arena = {.no_memory = &no_memory, .fail_after = -1}, .options = &options};
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    job = (struct job){0};
-    options = (struct options){0};
-    clear();
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    clear();
-    return 0;
-}
 
 static struct model *lower_text(const char *text)
 {
-    struct source *s = NEW(&job, struct source);
-    *s = (struct source){"c", text, strlen(text)};
+    const struct source *s = source_of(text, strlen(text));
     const struct config *c = read_config(&job, s);
     return lower(&job, c, c ? read_features(&job, c) : NULL, NULL);
 }
@@ -328,27 +291,14 @@ static void flipped_bits_are_seen(void **state)
 static int make_dir(void **state)
 {
     (void)state;
-    char *slash = strrchr(prefix, '/');
-    *slash = 0;
-    char *made = mkdtemp(prefix);
-    *slash = '/';
-    return made ? 0 : -1;
+    return make_dir_of(prefix);
 }
 
 static int remove_dir(void **state)
 {
     (void)state;
-    char path[sizeof prefix + 32];
-    static const char *const files[] = {".index", ".data-00000-of-00001"};
-    for (size_t i = 0; i < COUNT(files); i++) {
-        snprintf(path, sizeof path, "%s%s", prefix, files[i]);
-        unlink(path);
-    }
-    *strrchr(prefix, '/') = 0;
-    return rmdir(prefix);
+    return remove_dir_of(prefix);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {

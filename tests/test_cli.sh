@@ -32,14 +32,20 @@ run 2 compil "$tiny"; says 'did you mean compile'
 run 2 compile; says 'needs a MODEL'
 run 2 compile "$tiny"; says 'needs -o OUT'
 run 2 compile "$tiny" -o x --target sparc; says 'x86-64.*avx512.*avx2.*aarch64.*generic-c'
-run 2 compile "$tiny" -o x --weights-in ram; says 'one of: c file'
+run 2 compile "$tiny" -o x --target avx521; says 'did you mean avx512'
+run 2 compile "$tiny" -o x --weights-in ram; says 'there are c, file'
 run 2 compile "$tiny" -o x --name 2fast; says 'C identifier'
-run 2 compile "$tiny" -o x --no-such; says 'unknown or ambiguous option "--no-such"'
+run 2 compile "$tiny" -o x --no-such; says 'there is no option "--no-such"'
+run 2 compile "$tiny" -o x --taget avx2; says 'did you mean --target'
+run 2 compile "$tiny" -o - --weights-in file; says 'needs the name of a file'
+run 2 compile "$tiny" -o - --dump plan; says 'both write to standard output'
 run 2 compile "$tiny" -o; says 'argument is missing'
 run 2 compile "$tiny" more -o x; says 'more than one MODEL'
 run 2 inspect "$tiny" -o x; says 'does not take'
 run 2 score "$tiny"; says 'needs --features'
-run 2 score "$tiny" --features x --engine quick; says 'one of: walk'
+run 2 score "$tiny" --features x --engine quick; says 'there are walk'
+run 2 score "$tiny" --features x --engine refrence; says 'did you mean reference'
+run 2 verify "$tiny" --expect "$tiny"; says 'needs the rows'
 run 2 score "$tiny" --features "$tiny/features.npy" --outputs nope; says 'there are logits_ctr, probs_ctr'
 silent out
 
@@ -58,14 +64,32 @@ says 'wrong.config:[0-9]*:[0-9]*: error: unknown field "expert_num" in mmoe \[un
 says 'did you mean "num_expert"'
 run 3 score "$tiny" --rows rows.csv; says 'unsupported'
 run 5 score "$tiny" --features "$tiny/features.npy" --engine jit; says 'built without libtcc'
-CC=/no/cc run 5 compile "$tiny" -o z.so; says 'no compiler\|failed'
+mkdir temporary
+export TMPDIR="$work/temporary"
+CC=/no/cc run 5 compile "$tiny" -o z.so; says 'cannot be run'
+CC='cc -no-such-flag' run 5 compile "$tiny" -o z.so; says 'the C compiler cc failed'; says 'note:.*no-such-flag'
 [ ! -e z.so ] || fail "a failed build leaves a file"
+CC='cc -O1' run 0 compile "$tiny" -o z.so
+[ -z "$(ls temporary)" ] || fail "temporary files stay: $(ls temporary)"
+unset TMPDIR
 run 5 compile "$tiny" -o /no/such/directory/x; says 'error:'
 run 1 score "$tests/golden/heads_mmoe" --features "$tiny/features.npy"; says 'it is \[128,21\], needs \[rows,78\]'
 if [ -w /dev/full ]; then
     "$mmoec" score "$tiny" --features "$tiny/features.npy" > /dev/full 2> err
     [ $? = 5 ] || fail "a full disk is not exit 5"
+    "$mmoec" inspect "$tiny" > /dev/full 2> err
+    [ $? = 5 ] || fail "inspect: a full disk is not exit 5"
 fi
+
+"$mmoec" score "$tiny" --features "$tiny/features.npy" >&- 2> err
+[ $? = 5 ] || fail "a closed standard output is not exit 5"
+mkfifo pipe
+cat pipe > piped.csv &
+run 0 score "$tiny" --features "$tiny/features.npy" -o pipe
+wait
+[ -p pipe ] && [ "$(wc -l < piped.csv)" = 129 ] || fail "a pipe as output is replaced, or not written"
+run 5 score "$tiny" --features "$tiny/features.npy" -o /no/such/directory/y.csv
+run 1 score "$tiny" --features "$tiny/pipeline.config"; says 'it is not an .npy file'
 
 # A failed compilation leaves the old output in place.
 run 0 compile "$tiny" -o kept
@@ -106,14 +130,20 @@ for engine in walk aot reference; do
 done
 cmp -s walk.csv aot.csv || fail "walk and aot give other scores"
 run 0 compile "$tiny" -o model.so
-run 0 score model.so --features "$tiny/features.npy"
+run 0 score model.so --features "$tiny/features.npy" -v; says 'the compiled file'
 cmp -s out walk.csv || fail "a compiled file gives other scores"
+run 2 score model.so --features "$tiny/features.npy" --engine reference; says 'does not apply to a compiled file'
 run 0 score "$tests/golden/heads_mmoe" --outputs probs_grade,y_grade --features "$tests/golden/heads_mmoe/features.npy"
 [ "$(head -n 1 out)" = 'probs_grade[0],probs_grade[1],probs_grade[2],probs_grade[3],y_grade' ] || fail "names of a vector's columns"
 run 0 score "$tiny" --features "$tiny/features.npy" -o scores.npy; silent out
 "$mmoec" score "$tiny" --features - < "$tiny/features.npy" > out 2> err || fail "features from standard input"
 cmp -s out walk.csv || fail "standard input gives other scores"
 run 0 verify "$tiny"; shows 'walk-plain'; shows 'aot'
+run 1 verify "$tiny" --features "$tiny/features.npy" --expect empty; says 'no file for any output'
+run 0 verify "$tiny" --json; shows '"bits_equal":true'; shows '"failures":0'
+run 0 verify "$tests/golden/heads_mmoe" --features "$tests/golden/heads_mmoe/features.npy" \
+    --expect "$tests/golden/heads_mmoe" --outputs all
+[ "$(grep -c '^expected' out)" = 10 ] || fail "not every output was compared with its file"
 run 4 verify "$tiny" --features "$tiny/features.npy" --expect "$tests/golden/nobn_tanh_mmoe"; says 'comparisons failed'
 
 # ---- the rest of compile ----
@@ -121,6 +151,20 @@ run 4 verify "$tiny" --features "$tiny/features.npy" --expect "$tests/golden/nob
 run 0 compile "$tiny" -o -; shows 'int tiny_mmoe_self_test'
 run 0 compile "$tiny" -o dep -MD -MF dep.d
 grep -q 'pipeline.config.*model.ckpt-200.index.*data-00000-of-00001' dep.d || fail "the rule for make: $(cat dep.d)"
+run 0 compile "$tiny" -o dep -MD
+[ -s dep.d ] || fail "-MD alone writes no dep.d"
+
+# The same bytes wherever it runs, in C and built.
+mkdir -p here there/below
+cp -r "$tiny" there/below/tiny_mmoe
+(cd here && "$mmoec" compile "$tiny" -o same && "$mmoec" compile "$tiny" --weights-in file -o same.so)
+(cd there/below && "$mmoec" compile tiny_mmoe -o ../same && "$mmoec" compile tiny_mmoe/ --weights-in file -o ../same.so)
+for file in same.c same.h same.so same.weights; do
+    cmp -s here/$file there/$file || fail "$file differs between two directories"
+done
+run 0 score here/same.so --features "$tiny/features.npy"
+cmp -s out walk.csv || fail "a compiled file with its weights beside it gives other scores"
+
 for stage in model fold fuse tidy plan; do
     run 0 compile "$tiny" --dump $stage; [ -s out ] || fail "--dump $stage shows nothing"
 done

@@ -8,53 +8,11 @@
  * How to read it: reading a text; goldens; EasyRec's samples; one feature at a time; orders;
  * groups; target attention; trouble and faults.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-
-#include "mmoec.h"
-
-#ifndef TEST_DIR
-#define TEST_DIR "tests"
-#endif
-
-static jmp_buf no_memory;
-static struct options options;
-static struct job job;
-
-static void clear(void)
-{
-    close_files(&job);
-    arena_free(&job.arena);
-    job = (struct job){.arena = {.no_memory = &no_memory, .fail_after = -1}, .options = &options};
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    job = (struct job){0};
-    options = (struct options){0};
-    clear();
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    clear();
-    return 0;
-}
+#include "one_job.h"
 
 static struct features *read_text(const char *text)
 {
-    struct source *s = NEW(&job, struct source);
-    *s = (struct source){"c", text, strlen(text)};
+    const struct source *s = source_of(text, strlen(text));
     return read_features(&job, read_config(&job, s));
 }
 
@@ -788,8 +746,6 @@ static void nothing_gives_nothing(void **state)
     assert_null(read_features(&job, NULL));
     assert_null(job.messages);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {

@@ -7,51 +7,10 @@
  * How to read it: reading a text; goldens; spec values; experts, gates, towers; activations; heads;
  * choosing outputs; what else; memory; files.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "one_job.h"
 
 #include "bad_config.h"
 #include "ckpt_writer.h"
-#include "mmoec.h"
-
-#ifndef TEST_DIR
-#define TEST_DIR "tests"
-#endif
-
-static jmp_buf no_memory;
-static struct options options;
-static struct job job;
-
-static void clear(void)
-{
-    close_files(&job);
-    arena_free(&job.arena);
-    job = (struct job){.arena = {.no_memory = &no_memory, .fail_after = -1}, .options = &options};
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    job = (struct job){0};
-    options = (struct options){0};
-    clear();
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    clear();
-    return 0;
-}
 
 static struct model *lower_source(const struct source *s, const struct tensors *ts)
 {
@@ -61,8 +20,7 @@ static struct model *lower_source(const struct source *s, const struct tensors *
 
 static struct model *lower_text(const char *text, const struct tensors *ts)
 {
-    struct source *s = NEW(&job, struct source);
-    *s = (struct source){"c", text, strlen(text)};
+    const struct source *s = source_of(text, strlen(text));
     return lower_source(s, ts);
 }
 
@@ -762,33 +720,20 @@ static bool accepts(const struct source *s) { return lower_source(s, NULL) != NU
 static void wrong_configs_get_their_messages(void **state)
 {
     (void)state;
-    check_bad_configs(&job, &options, TEST_DIR "/bad/model_*.config", clear, accepts);
+    check_bad_configs(TEST_DIR "/bad/model_*.config", accepts);
 }
 
 static int make_dir(void **state)
 {
     (void)state;
-    char *slash = strrchr(prefix, '/');
-    *slash = 0;
-    char *made = mkdtemp(prefix);
-    *slash = '/';
-    return made ? 0 : -1;
+    return make_dir_of(prefix);
 }
 
 static int remove_dir(void **state)
 {
     (void)state;
-    char path[sizeof prefix + 32];
-    static const char *const files[] = {".index", ".data-00000-of-00001"};
-    for (size_t i = 0; i < COUNT(files); i++) {
-        snprintf(path, sizeof path, "%s%s", prefix, files[i]);
-        unlink(path);
-    }
-    *strrchr(prefix, '/') = 0;
-    return rmdir(prefix);
+    return remove_dir_of(prefix);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {

@@ -6,61 +6,21 @@
  *
  * How to read it: reading a text; tables of values; refused texts; rules of merging; places; files.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "one_job.h"
 
 #include <glob.h>
 #include <locale.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "bad_config.h"
 #include "easyrec.pb-c.h"
-#include "mmoec.h"
-
-#ifndef TEST_DIR
-#define TEST_DIR "tests"
-#endif
 
 typedef Easyrec__EasyRecConfig top_message;
-
-static jmp_buf no_memory;
-static struct options options;
-static struct job job;
-
-static void clear(void)
-{
-    close_files(&job);
-    arena_free(&job.arena);
-    job = (struct job){.arena = {.no_memory = &no_memory, .fail_after = -1}, .options = &options};
-    options = (struct options){0};
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    job = (struct job){0};
-    clear();
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    clear();
-    return 0;
-}
 
 /* Reads a text in a fresh job, or in the job as it is. */
 static struct config *reread(const char *text, size_t length)
 {
-    struct source *s = NEW(&job, struct source);
-    *s = (struct source){"c", text, length};
+    const struct source *s = source_of(text, length);
     return read_config(&job, s);
 }
 
@@ -305,7 +265,7 @@ static void last_scalar_wins(void **state)
     assert_int_equal(top_of(c)->model_config->mmoe->num_expert, 4);
     assert_string_equal(top_of(c)->model_config->model_class, "b");
     assert_int_equal(job.warnings, 2);
-    assert_string_equal(spelled(&job, job.messages),
+    assert_string_equal(spelled(job.messages),
                         "2:2: warning: num_expert is given twice [duplicate]");
     struct pos pos = field_pos(c, top_of(c)->model_config->mmoe, 3, 0);
     assert_int_equal(pos.line, 2);
@@ -332,7 +292,7 @@ static void last_member_of_a_oneof_wins(void **state)
     assert_int_equal(s->combiner_case, EASYREC__SEQUENCE_COMBINER__COMBINER_TEXT_CNN);
     assert_int_equal(s->text_cnn->n_num_filters, 1);
     assert_string_equal(
-        spelled(&job, job.messages),
+        spelled(job.messages),
         "2:1: warning: text_cnn after attention: only one of them can be set [duplicate]");
     assert_int_equal(field_pos(c, s, 3, 0).line, 2);
     assert_int_equal(field_pos(c, s, 1, 0).column, 19); /* gone: its message's place */
@@ -414,7 +374,7 @@ static void bytes_that_no_file_should_hold_are_refused(void **state)
         assert_null(read_bytes(cases[i].text, cases[i].length));
         assert_int_equal(job.errors, 1);
         assert_int_equal(job.result, BAD_INPUT);
-        assert_string_equal(spelled(&job, job.messages), cases[i].message);
+        assert_string_equal(spelled(job.messages), cases[i].message);
     }
 }
 
@@ -437,7 +397,7 @@ static void depth_is_bounded(void **state)
     assert_true(nested(100, "train_config", "x {"));
     assert_false(nested(101, "train_config", "x {"));
     assert_false(nested(100000, "train_config", "x: {"));
-    assert_string_equal(spelled(&job, job.messages),
+    assert_string_equal(spelled(job.messages),
                         "1:414: error: messages within messages, too deep [syntax]");
 }
 
@@ -450,7 +410,7 @@ static void reading_stops_after_many_errors(void **state)
         text_print(&t, "zz%d: 1\n", i);
     assert_null(reread(t.data, t.length));
     assert_int_equal(job.errors, 50);
-    assert_string_equal(spelled(&job, job.last_message),
+    assert_string_equal(spelled(job.last_message),
                         "51:1: note: reading stops here, after 50 errors");
 }
 
@@ -460,7 +420,7 @@ static void nothing_gives_nothing(void **state)
     assert_null(read_config(&job, NULL));
     struct source huge = {"c", "", (size_t)2 << 30};
     assert_null(read_config(&job, &huge));
-    assert_string_equal(spelled(&job, job.messages), "error: the text is too long [syntax]");
+    assert_string_equal(spelled(job.messages), "error: the text is too long [syntax]");
 }
 
 /* ---- memory ---- */
@@ -515,10 +475,8 @@ static bool accepts(const struct source *s) { return read_config(&job, s) != NUL
 static void wrong_configs_get_their_messages(void **state)
 {
     (void)state;
-    check_bad_configs(&job, &options, TEST_DIR "/bad/syntax_*.config", clear, accepts);
+    check_bad_configs(TEST_DIR "/bad/syntax_*.config", accepts);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
