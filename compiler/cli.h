@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cli.h: the command line, between main.c and cli.c; and what the commands share. */
+/* cli.h: the command line, between main.c and cli.c. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -11,8 +11,5 @@ enum todo { RUN, SAID, WRONG };
 /* Fills *o, whose strings point into argv. SAID: --help, --version or --man was printed to `to`; WRONG: a message was
    given through the job. */
 enum todo read_command_line(struct job *job, int argc, char **argv, struct options *o, FILE *to);
-
-/* inspect.c: a JSON string with its quotes. */
-void add_json_string(struct text *to, const char *s);
 
 #endif

@@ -4,7 +4,7 @@
  * Shows the network as EasyRec means it, before the passes. First the numbers of one operation and of the parts
  * (experts, gates, towers); then both forms, each from its parts.
  */
-#include "cli.h"
+#include "mmoec.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -556,7 +556,8 @@ struct engine *open_so(struct job *job, const char *path);                     /
 void close_engine(struct engine *e);
 int engine_inputs(const struct engine *e);
 int engine_outputs(const struct engine *e);
-const char *engine_column(struct job *job, const struct engine *e, int column);              /* "probs_grade[0]" */
+/* Names: "probs_grade[0]", "avx2"; those of a compiled file end with close_engine. */
+const char *engine_column(struct job *job, const struct engine *e, int column);
 const char *engine_isa(const struct engine *e);
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y);
 
@@ -594,6 +595,7 @@ bool do_compile(struct job *job, struct text *to);
 bool do_inspect(struct job *job, struct text *to);
 bool do_score(struct job *job, FILE *to);
 bool do_verify(struct job *job, struct text *to);
+void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
 extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */
 #endif

@@ -5,7 +5,7 @@
  * bound that eval carries along (for a class number: 0, or anything where logits are too near to tell), and its bits
  * must be those of the first engine, the plain kernels. Results are gathered, then printed as a table or as JSON.
  */
-#include "cli.h"
+#include "mmoec.h"
 #include "../runtime/kernels.h"
 
 #include <math.h>
