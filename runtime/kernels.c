@@ -43,75 +43,36 @@
 
 /* ---- activations: one a row of acts.def ---- */
 
-#define SIZES , size_t n
-#define NAME act_identity
-#define FUNCTION v_identity
+static inline TARGET vf v_act(vf x, enum mmoe_act act)
+{
+    switch (act) {
+#define ACT(name, ...) case MMOE_ACT_##name: return v_##name(x);
+#include "../compiler/acts.def"
+#undef ACT
+    case MMOE_N_ACTS: break;
+    }
+    return x;
+}
+
+#define SIZES , size_t n, enum mmoe_act act
+#define NAME act_any
+#define FUNCTION(x) v_act(x, act)
 #include "../templates/act.c"
+#undef SIZES
 #undef NAME
 #undef FUNCTION
-#define NAME act_relu
-#define FUNCTION v_relu
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_relu6
-#define FUNCTION v_relu6
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_leaky_relu
-#define FUNCTION v_leaky_relu
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_elu
-#define FUNCTION v_elu
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_selu
-#define FUNCTION v_selu
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_gelu
-#define FUNCTION v_gelu
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_gelu_erf
-#define FUNCTION v_gelu_erf
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_sigmoid
-#define FUNCTION v_sigmoid
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_tanh
-#define FUNCTION v_tanh
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_softplus
-#define FUNCTION v_softplus
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_softsign
-#define FUNCTION v_softsign
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
-#define NAME act_swish
-#define FUNCTION v_swish
-#include "../templates/act.c"
-#undef NAME
-#undef FUNCTION
+
+#define ACT(name, ...)                                                                              \
+    static TARGET void act_##name(const float *x, size_t xs, size_t rows, float *y, size_t ys, size_t n) \
+    {                                                                                               \
+        act_any(x, xs, rows, y, ys, n, MMOE_ACT_##name);                                            \
+    }
+#include "../compiler/acts.def"
+#undef ACT
 
 /* ---- the others ---- */
 
+#define SIZES , size_t n
 #define NAME dice
 #include "../templates/dice.c"
 #undef NAME
