@@ -129,8 +129,8 @@
 #define u_shl(a, k) _mm256_slli_epi32(a, k)
 #define u_shr(a, k) _mm256_srli_epi32(a, k)
 #define PIN(v) __asm__("" : "+x"(v))
-#define TILE_ROWS 4
-#define TILE_VECS 3
+#define TILE_ROWS 6
+#define TILE_VECS 2
 #define ROW_VECS 6
 /*@ end */
 #endif
