@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* one_job.h: what tests of the compiler's stages share: a job that each test begins and ends, texts as sources, and a
- * directory for checkpoints. Include it first: it brings cmocka and what cmocka needs.
+/* one_job.h: what tests of the compiler's stages share: a job that each test begins and ends, and texts as
+ * sources. Include it first: it brings cmocka and what cmocka needs.
  */
 #ifndef ONE_JOB_H
 #define ONE_JOB_H
@@ -58,28 +58,6 @@ static inline const struct source *source_of(const char *text, size_t length)
     struct source *s = NEW(&job, struct source);
     *s = (struct source){"c", text, length};
     return s;
-}
-
-/* `prefix` is DIR-XXXXXX/name; the directory is made, and removed with the checkpoint in it. */
-static inline int make_dir_of(char *prefix)
-{
-    char *slash = strrchr(prefix, '/');
-    *slash = 0;
-    char *made = mkdtemp(prefix);
-    *slash = '/';
-    return made ? 0 : -1;
-}
-
-static inline int remove_dir_of(char *prefix)
-{
-    static const char *const files[] = {".index", ".data-00000-of-00001"};
-    char path[512];
-    for (size_t i = 0; i < COUNT(files); i++) {
-        snprintf(path, sizeof path, "%s%s", prefix, files[i]);
-        unlink(path);
-    }
-    *strrchr(prefix, '/') = 0;
-    return rmdir(prefix);
 }
 
 #endif

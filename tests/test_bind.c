@@ -4,11 +4,9 @@
  * How to read it: reading a text; writing checkpoints; what is there and what is not; shapes and
  * types; numbers.
  */
-#include "one_job.h"
-
+#define TEST_NAME "test_bind"
+#include "one_checkpoint.h"
 #include <math.h>
-
-#include "ckpt_writer.h"
 
 static struct model *lower_text(const char *text)
 {
@@ -25,26 +23,6 @@ static struct model *lower_text(const char *text)
 #define AFTER " task_towers { tower_name: 't' } } }"
 
 /* ---- writing checkpoints ---- */
-
-static char prefix[] = "/tmp/test_bind.XXXXXX/model.ckpt-1";
-static struct ckpt *writer;
-
-static void put(const char *name, int rank, uint64_t rows, uint64_t columns, const double *values)
-{
-    const uint64_t dim[] = {rows, columns};
-    ckpt_put(writer, name, DT_FLOAT, rank, dim, values);
-}
-
-#define PUT1(name, n, ...) put(name, 1, n, 0, (const double[]){__VA_ARGS__})
-#define PUT2(name, rows, columns, ...) put(name, 2, rows, columns, (const double[]){__VA_ARGS__})
-
-static void begin_checkpoint(void) { writer = ckpt_begin(prefix, 1); }
-
-static struct tensors *end_checkpoint(void)
-{
-    ckpt_end(writer);
-    return read_checkpoint(&job, prefix);
-}
 
 /* A model of two experts, and its checkpoint but for what a test adds or leaves out. */
 static void put_all_but(const char *left_out)
@@ -286,18 +264,6 @@ static void flipped_bits_are_seen(void **state)
     assert_null(bind_weights(&job, m, read_checkpoint(&job, prefix)));
     assert_int_equal(job.errors, 1);
     assert_int_equal(job.result, BAD_INPUT);
-}
-
-static int make_dir(void **state)
-{
-    (void)state;
-    return make_dir_of(prefix);
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    return remove_dir_of(prefix);
 }
 
 int main(void)

@@ -7,10 +7,10 @@
  * How to read it: reading a text; goldens; spec values; experts, gates, towers; activations; heads;
  * choosing outputs; what else; memory; files.
  */
-#include "one_job.h"
+#define TEST_NAME "test_lower"
+#include "one_checkpoint.h"
 
 #include "bad_config.h"
-#include "ckpt_writer.h"
 
 static struct model *lower_source(const struct source *s, const struct tensors *ts)
 {
@@ -167,26 +167,6 @@ static void goldens_are_lowered_and_bound_without_a_word(void **state)
 }
 
 /* ---- spec values ---- */
-
-static char prefix[] = "/tmp/test_lower.XXXXXX/model.ckpt-1";
-static struct ckpt *writer;
-
-static void put(const char *name, int rank, uint64_t rows, uint64_t columns, const double *values)
-{
-    const uint64_t dim[] = {rows, columns};
-    ckpt_put(writer, name, DT_FLOAT, rank, dim, values);
-}
-
-#define PUT1(name, n, ...) put(name, 1, n, 0, (const double[]){__VA_ARGS__})
-#define PUT2(name, rows, columns, ...) put(name, 2, rows, columns, (const double[]){__VA_ARGS__})
-
-static void begin_checkpoint(void) { writer = ckpt_begin(prefix, 1); }
-
-static struct tensors *end_checkpoint(void)
-{
-    ckpt_end(writer);
-    return read_checkpoint(&job, prefix);
-}
 
 /* Scores one row by the double reference. */
 static void score(const struct model *m, struct tensors *ts, const float *x, double *y)
@@ -721,18 +701,6 @@ static void wrong_configs_get_their_messages(void **state)
 {
     (void)state;
     check_bad_configs(TEST_DIR "/bad/model_*.config", accepts);
-}
-
-static int make_dir(void **state)
-{
-    (void)state;
-    return make_dir_of(prefix);
-}
-
-static int remove_dir(void **state)
-{
-    (void)state;
-    return remove_dir_of(prefix);
 }
 
 int main(void)
