@@ -50,18 +50,16 @@ static void layers(struct job *job, const struct model *m, struct text *to)
             continue;
         text_print(to, " *   %-28s", comment_text(job, out->name));
         if (op->kind == OP_dense) {
-            uint64_t macs = (uint64_t)in->width * (uint64_t)out->width / (uint64_t)op->parts;
             text_print(to, " dense %d -> %d, %llu weights", in->width, out->width,
-                       (unsigned long long)(macs + (uint64_t)out->width));
-            weights += macs + (uint64_t)out->width;
-            adds += macs;
+                       (unsigned long long)parameters(m, op));
+            weights += parameters(m, op);
         } else if (op->kind == OP_mix) {
             text_print(to, " mixture of %d experts, %d columns", op->n_in - 1, out->width);
-            adds += (uint64_t)(op->n_in - 1) * (uint64_t)out->width;
         } else {
             text_print(to, " %s, %d columns", op->kind == OP_act ? act_name(op->act) : op_name(op->kind), out->width);
         }
         text_print(to, "\n");
+        adds += multiply_adds(m, op);
     }
     text_print(to, " *   %llu weights, %llu multiply-adds a row\n", (unsigned long long)weights,
                (unsigned long long)adds);

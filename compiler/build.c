@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* build.c: generated C -> shared object, by the system's compiler.
  *
- * $CC or cc, started without a shell. All its files, and what it has to say, lie in a private directory that is
- * removed whatever happens, lack of memory included; the result is read from there and written like any other
+ * $CC or cc, started without a shell. All its files, and what it has to say, lie in a temporary directory; the result is read from there and written like any other
  * output, so that a failure leaves what was in its place.
  */
 #include "mmoec.h"
@@ -19,44 +18,6 @@ extern char **environ;
 
 #define MOST_WORDS 16               /* of $CC: "ccache gcc -m64" */
 #define MOST_SAID 20                /* lines of the compiler's that are shown */
-
-/* ---- the directory --------------------------------------------------------------------------- */
-
-/* The directory and all that will lie in it. The names exist before it does: memory may be gone when it goes. */
-struct workshop {
-    char *dir;
-    const char *c, *h, *made, *log;
-};
-
-static bool make_workshop(struct job *job, struct workshop *w, const char *file_name)
-{
-    const char *tmp = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    w->dir = arena_print(&job->arena, "%s/mmoec-XXXXXX", tmp);
-    char *names[] = {arena_print(&job->arena, "%s/%s.c", w->dir, file_name),
-                     arena_print(&job->arena, "%s/%s.h", w->dir, file_name),
-                     arena_print(&job->arena, "%s/made.so", w->dir), arena_print(&job->arena, "%s/log", w->dir)};
-    if (!mkdtemp(w->dir)) {
-        blame(job, SYSTEM_FAILED, in_file(job, tmp), "file", "set TMPDIR to a directory for temporary files",
-              "no directory can be made there");
-        return false;
-    }
-    for (size_t i = 0; i < COUNT(names); i++)
-        memcpy(names[i], w->dir, strlen(w->dir));
-    w->c = names[0];
-    w->h = names[1];
-    w->made = names[2];
-    w->log = names[3];
-    return true;
-}
-
-static void remove_workshop(const struct workshop *w)
-{
-    unlink(w->c);
-    unlink(w->h);
-    unlink(w->made);
-    unlink(w->log);
-    rmdir(w->dir);
-}
 
 /* ---- the compiler ---------------------------------------------------------------------------- */
 
@@ -112,30 +73,24 @@ static bool run(struct job *job, const char *const *flags, const char *log)
     return false;
 }
 
-static bool build_in(struct job *job, const struct workshop *w, const struct generated *g, const char *so)
+static bool build_in(struct job *job, const char *dir, const struct generated *g, const char *file_name, const char *so)
 {
-    const char *const flags[] = {"-std=c11", "-O2", "-shared", "-fPIC", "-DMMOE_PLUGIN", w->c, "-o", w->made, NULL};
-    if (!write_file(job, w->c, g->c.data, g->c.length) || !write_file(job, w->h, g->h.data, g->h.length) ||
-        !run(job, flags, w->log))
+    const char *c = name_temporary(job, dir, arena_print(&job->arena, "%s.c", file_name));
+    const char *h = name_temporary(job, dir, arena_print(&job->arena, "%s.h", file_name));
+    const char *made = name_temporary(job, dir, "made.so"), *log = name_temporary(job, dir, "log");
+    const char *const flags[] = {"-std=c11", "-O2", "-shared", "-fPIC", "-DMMOE_PLUGIN", c, "-o", made, NULL};
+    if (!write_file(job, c, g->c.data, g->c.length) || !write_file(job, h, g->h.data, g->h.length) ||
+        !run(job, flags, log))
         return false;
-    const struct source *s = read_source(job, w->made);
+    const struct source *s = read_source(job, made);
     return s && write_file(job, so, s->text, s->length);
 }
 
 bool build_library(struct job *job, const struct generated *g, const char *file_name, const char *so)
 {
-    struct workshop *w = NEW(job, struct workshop);     /* not a variable: a jump would lose it */
-    jmp_buf no_memory, *outer = job->arena.no_memory;
-    if (!make_workshop(job, w, file_name))
-        return false;
-    if (setjmp(no_memory)) {
-        remove_workshop(w);
-        job->arena.no_memory = outer;
-        longjmp(*outer, 1);
-    }
-    job->arena.no_memory = outer ? &no_memory : NULL;
-    bool built = build_in(job, w, g, so);
-    job->arena.no_memory = outer;
-    remove_workshop(w);
+    struct temporary *before = job->temporaries;
+    const char *dir = make_temporary(job);
+    bool built = dir && build_in(job, dir, g, file_name, so);
+    remove_temporaries(job, before);
     return built;
 }

@@ -159,6 +159,7 @@ void begin_job(struct job *job, const struct options *o)
 
 void end_job(struct job *job)
 {
+    remove_temporaries(job, NULL);
     close_files(job);
     arena_free(&job->arena);
 }

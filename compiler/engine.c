@@ -72,40 +72,13 @@ struct engine *open_so(struct job *job, const char *path)
     return e;
 }
 
-/* A directory of our own with the files in it; all names are made before it, for an allocation may fail. */
-struct shelf {
-    char *dir;
-    const char *so, *weights;
-};
-
-static bool make_shelf(struct job *job, struct shelf *s)
-{
-    const char *tmp = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    char *name = arena_print(&job->arena, "%s/mmoec-XXXXXX/model.weights", tmp);
-    size_t dir = strlen(tmp) + strlen("/mmoec-XXXXXX");
-    s->dir = arena_copy(&job->arena, name, dir);
-    if (!mkdtemp(s->dir)) {
-        blame(job, SYSTEM_FAILED, (struct pos){0}, "file", "set TMPDIR", "cannot make a directory in %s", tmp);
-        return false;
-    }
-    memcpy(name, s->dir, dir);
-    s->weights = name;
-    return true;
-}
-
-static void remove_shelf(const struct shelf *s)
-{
-    unlink(s->so);
-    unlink(s->weights);
-    rmdir(s->dir);
-}
-
 static struct engine *build_and_open(struct job *job, const struct network *n, const struct generated *g,
-                                     const struct shelf *s)
+                                     const char *dir)
 {
-    bool built = build_library(job, g, n->from.file_name, s->so) &&
-                 (!g->weights_file || write_file(job, s->weights, g->weights_file, g->weights_bytes));
-    struct engine *e = built ? open_so(job, s->so) : NULL;
+    const char *so = name_temporary(job, dir, "model.so"), *weights = name_temporary(job, dir, "model.weights");
+    bool built = build_library(job, g, n->from.file_name, so) &&
+                 (!g->weights_file || write_file(job, weights, g->weights_file, g->weights_bytes));
+    struct engine *e = built ? open_so(job, so) : NULL;
     if (e)
         e->model = n->model;
     return e;
@@ -114,22 +87,10 @@ static struct engine *build_and_open(struct job *job, const struct network *n, c
 static struct engine *open_aot(struct job *job, const struct network *n)
 {
     struct generated *g = compile(job, n);
-    struct shelf *s = NEW(job, struct shelf);           /* not a variable: a jump would lose it */
-    char *so = arena_alloc(&job->arena, 4096);
-    jmp_buf no_memory, *outer = job->arena.no_memory;
-    if (!g || !make_shelf(job, s))
-        return NULL;
-    snprintf(so, 4096, "%s/model.so", s->dir);
-    s->so = so;
-    if (setjmp(no_memory)) {
-        remove_shelf(s);
-        job->arena.no_memory = outer;
-        longjmp(*outer, 1);
-    }
-    job->arena.no_memory = outer ? &no_memory : NULL;
-    struct engine *e = build_and_open(job, n, g, s);
-    job->arena.no_memory = outer;
-    remove_shelf(s);
+    struct temporary *before = job->temporaries;
+    const char *dir = g ? make_temporary(job) : NULL;
+    struct engine *e = dir ? build_and_open(job, n, g, dir) : NULL;
+    remove_temporaries(job, before);
     return e;
 }
 

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#define BLOCK 256                   /* rows at once: all their values are kept, in double */
 #define U 0x1p-24                   /* half a unit in the last place of a float */
 #define TINY 0x1p-148               /* what one rounding to a subnormal may cost, doubled */
 #define POLYNOMIAL (8 * U)          /* relative error of the functions in templates/math.h; tested at half of it */
@@ -310,7 +311,7 @@ static void set_inputs(struct state *s, const float *x)
                 row_of(s, s->m->inputs[i], r)[j] = (struct number){(double)*x++, 0};
 }
 
-bool eval(struct job *job, const struct model *m, const float *x, size_t rows, double *y, double *bound)
+static bool eval_rows(struct job *job, const struct model *m, const float *x, size_t rows, double *y, double *bound)
 {
     struct state s = {job, m, rows, NEW_ARRAY(job, (size_t)m->n_values, struct number *)};
     for (int v = 0; v < m->n_values; v++)
@@ -328,4 +329,31 @@ bool eval(struct job *job, const struct model *m, const float *x, size_t rows, d
                     *bound++ = n.e + U * fabs(n.v);
             }
     return true;
+}
+
+/* A block of rows in memory of its own. What went wrong there is told to the job. */
+static bool eval_block(struct job *job, const struct model *m, const float *x, size_t rows, double *y, double *bound)
+{
+    struct job block;
+    begin_job(&block, job->options);
+    block.arena.no_memory = job->arena.no_memory;
+    bool good = eval_rows(&block, m, x, rows, y, bound);
+    if (!good)
+        blame(job, block.result, (struct pos){0}, "engine", NULL, "%s", block.messages->text);
+    end_job(&block);
+    return good;
+}
+
+bool eval(struct job *job, const struct model *m, const float *x, size_t rows, double *y, double *bound)
+{
+    size_t in = 0, out = 0;
+    for (int i = 0; i < m->n_inputs; i++)
+        in += (size_t)m->values[m->inputs[i]].width;
+    for (int i = 0; i < m->n_outputs; i++)
+        out += (size_t)m->outputs[i].width;
+    bool good = true;
+    for (size_t r = 0; good && r < rows; r += BLOCK)
+        good = eval_block(job, m, x + r * in, rows - r < BLOCK ? rows - r : BLOCK, y + r * out,
+                          bound ? bound + r * out : NULL);
+    return good;
 }

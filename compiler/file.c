@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -264,4 +265,44 @@ bool write_file(struct job *job, const char *path, const void *bytes, size_t len
     if (e && replace)
         unlink(name);
     return e ? cannot_write(job, path, e) : true;
+}
+
+/* ---- temporary files ---- */
+
+struct temporary {
+    char *path;
+    struct temporary *next;
+};
+
+/* Before the file is made: a failed allocation must not lose it. */
+static struct temporary *add_temporary(struct job *job, char *path)
+{
+    struct temporary *t = NEW(job, struct temporary);
+    *t = (struct temporary){path, job->temporaries};
+    return t;
+}
+
+const char *make_temporary(struct job *job)
+{
+    const char *tmp = getenv("TMPDIR") && *getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    struct temporary *t = add_temporary(job, arena_print(&job->arena, "%s/mmoec-XXXXXX", tmp));
+    if (!mkdtemp(t->path)) {
+        blame(job, SYSTEM_FAILED, in_file(job, tmp), "file", "set TMPDIR to a directory for temporary files",
+              "no directory can be made there");
+        return NULL;
+    }
+    job->temporaries = t;
+    return t->path;
+}
+
+const char *name_temporary(struct job *job, const char *dir, const char *name)
+{
+    job->temporaries = add_temporary(job, arena_print(&job->arena, "%s/%s", dir, name));
+    return job->temporaries->path;
+}
+
+void remove_temporaries(struct job *job, struct temporary *down_to)
+{
+    for (; job->temporaries != down_to; job->temporaries = job->temporaries->next)
+        remove(job->temporaries->path);
 }

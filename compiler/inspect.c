@@ -28,25 +28,6 @@ void add_json_string(struct text *to, const char *s)
     text_add(to, "\"", 1);
 }
 
-static uint64_t macs_of(const struct model *m, const struct op *op)
-{
-    uint64_t out = (uint64_t)m->values[op->out].width;
-    if (op->kind == OP_dense)
-        return (uint64_t)m->values[op->in[0]].width * out / (uint64_t)op->parts;
-    return op->kind == OP_mix ? (uint64_t)(op->n_in - 1) * out : 0;
-}
-
-static uint64_t parameters_of(const struct model *m, const struct op *op)
-{
-    uint64_t out = (uint64_t)m->values[op->out].width;
-    switch (op->kind) {
-    case OP_dense: return macs_of(m, op) + out;
-    case OP_batch_norm: return 4 * out;
-    case OP_dice: return 3 * out;
-    default: return 0;
-    }
-}
-
 static const char *formula(enum act act)
 {
     static const char *const formulas[] = {
@@ -78,14 +59,14 @@ static struct part *find_parts(struct job *job, const struct model *m, int *n, s
     for (int i = 0; i < m->n_ops; i++) {
         const struct op *op = &m->ops[i];
         const char *name = part_name(job, m->values[op->out].name);
-        sum->parameters += parameters_of(m, op);
-        sum->macs += macs_of(m, op);
-        if (!parameters_of(m, op))
+        sum->parameters += parameters(m, op);
+        sum->macs += multiply_adds(m, op);
+        if (!parameters(m, op))
             continue;
         if (!*n || strcmp(parts[*n - 1].name, name) != 0)
             parts[(*n)++].name = name;
-        parts[*n - 1].parameters += parameters_of(m, op);
-        parts[*n - 1].macs += macs_of(m, op);
+        parts[*n - 1].parameters += parameters(m, op);
+        parts[*n - 1].macs += multiply_adds(m, op);
     }
     return parts;
 }
@@ -114,10 +95,10 @@ static void op_text(struct job *job, const struct model *m, const struct op *op,
     text_print(to, "  %-32s %-10s %6d ->%6d", comment_text(job, m->values[op->out].name),
                op->kind == OP_act ? act_name(op->act) : op_name(op->kind), m->values[op->in[0]].width,
                m->values[op->out].width);
-    if (parameters_of(m, op))
-        text_print(to, "  %10" PRIu64 " parameters", parameters_of(m, op));
+    if (parameters(m, op))
+        text_print(to, "  %10" PRIu64 " parameters", parameters(m, op));
     if (op->kind == OP_dense)
-        text_print(to, " %10" PRIu64 " multiply-adds", macs_of(m, op));
+        text_print(to, " %10" PRIu64 " multiply-adds", multiply_adds(m, op));
     if (op->kind == OP_act)
         text_print(to, "  %s", formula(op->act));
     if (op->kind == OP_mix)
@@ -187,7 +168,7 @@ static void op_json(const struct model *m, const struct op *op, struct text *to)
     add_json_string(to, m->values[op->out].name);
     text_print(to, ",\"op\":\"%s\",\"in\":%d,\"out\":%d,\"parameters\":%" PRIu64 ",\"multiply_adds\":%" PRIu64,
                op->kind == OP_act ? act_name(op->act) : op_name(op->kind), m->values[op->in[0]].width,
-               m->values[op->out].width, parameters_of(m, op), macs_of(m, op));
+               m->values[op->out].width, parameters(m, op), multiply_adds(m, op));
     if (op->kind == OP_act)
         text_print(to, ",\"formula\":\"%s\"", formula(op->act));
     if (op->kind == OP_mix)

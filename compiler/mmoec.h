@@ -96,6 +96,7 @@ struct job {
     const struct options *options;  /* below, at "all of it" */
     struct text dump;               /* what --dump asked for */
     struct open_file *files;        /* closed when the job ends */
+    struct temporary *temporaries;  /* removed when the job ends, the last made first */
 };
 
 /* Reports; never returns anything to test: the caller returns NULL or false itself. `hint` may be NULL. */
@@ -130,6 +131,11 @@ const struct source *read_source(struct job *job, const char *path);    /* the w
 /* Writes to a temporary name beside `path` and renames: a failure leaves what was there. Equal bytes: untouched. */
 bool write_file(struct job *job, const char *path, const void *bytes, size_t length);
 void close_files(struct job *job);
+/* A directory of our own below $TMPDIR, and a name in it for a file that may be made there; NULL after an error. Both
+   are removed with the job, or earlier, down to what job->temporaries was. */
+const char *make_temporary(struct job *job);
+const char *name_temporary(struct job *job, const char *dir, const char *name);
+void remove_temporaries(struct job *job, struct temporary *down_to);
 const char *base_name(const char *path);
 const char *join_path(struct job *job, const char *dir, const char *name);
 bool is_directory(const char *path);
@@ -299,6 +305,8 @@ struct op *add_op(struct job *job, struct model *m, enum op_kind kind, struct po
 int add_want(struct job *job, struct model *m, struct want want);     /* the same name again: the same index */
 void check_model(const struct model *m);                              /* bug() if an invariant is broken */
 void print_model(const struct model *m, struct text *to);
+uint64_t multiply_adds(const struct model *m, const struct op *op);    /* a row */
+uint64_t parameters(const struct model *m, const struct op *op);       /* numbers in its tensors */
 const char *op_name(enum op_kind kind);
 const char *act_name(enum act act);                                   /* "relu", as kernels are named */
 
@@ -350,7 +358,7 @@ bool weigh_dice(struct job *job, const struct model *m, const struct norm *n, in
 
 /* ---- eval.c: the reference for values -------------------------------------------------------------------------- */
 
-/* Scores rows plainly in double with libm. x [rows][inputs]; y [rows][all output columns]; bound, if not NULL, the
+/* Scores rows plainly in double with libm, in blocks whose memory is given back. x [rows][inputs]; y [rows][all output columns]; bound, if not NULL, the
    same shape: how far float arithmetic under the contract may be from y. */
 bool eval(struct job *job, const struct model *m, const float *x, size_t rows, double *y, double *bound);
 

@@ -28,6 +28,25 @@ const char *op_name(enum op_kind kind) { return op_rows[kind].name; }
 
 const char *act_name(enum act act) { return act_names[act]; }
 
+uint64_t multiply_adds(const struct model *m, const struct op *op)
+{
+    uint64_t out = (uint64_t)m->values[op->out].width;
+    if (op->kind == OP_dense)
+        return (uint64_t)m->values[op->in[0]].width * out / (uint64_t)op->parts;
+    return op->kind == OP_mix ? (uint64_t)(op->n_in - 1) * out : 0;
+}
+
+uint64_t parameters(const struct model *m, const struct op *op)
+{
+    uint64_t out = (uint64_t)m->values[op->out].width;
+    switch (op->kind) {
+    case OP_dense: return multiply_adds(m, op) + out;
+    case OP_batch_norm: return 4 * out;
+    case OP_dice: return 3 * out;
+    default: return 0;
+    }
+}
+
 struct model *new_model(struct job *job) { return NEW(job, struct model); }
 
 /* Makes room for one more element of a growing array; returns where it lies. */

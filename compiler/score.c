@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK 256                   /* rows scored at once; the reference keeps all their values, in double */
+#define BLOCK 256                   /* rows read, scored and written at once */
 
 static bool ends_in(const char *text, const char *suffix)
 {
@@ -126,19 +126,6 @@ static bool write_rows(FILE *to, struct text *t, const float *y, size_t rows, in
     return fwrite(t->data, 1, t->length, to) == t->length;
 }
 
-/* Rows of a block; what the reference keeps of them is given back. */
-static bool score_block(struct job *job, struct engine *e, const float *x, size_t rows, float *y)
-{
-    struct job block;
-    begin_job(&block, job->options);
-    block.arena.no_memory = job->arena.no_memory;
-    bool good = run_engine(&block, e, x, rows, y);
-    if (!good)
-        blame(job, block.result, (struct pos){0}, "engine", NULL, "%s", block.messages->text);
-    end_job(&block);
-    return good;
-}
-
 static bool score_rows(struct job *job, struct engine *e, const struct npy *x_file, FILE *to, bool npy)
 {
     size_t in = (size_t)engine_inputs(e), out = (size_t)engine_outputs(e);
@@ -157,7 +144,7 @@ static bool score_rows(struct job *job, struct engine *e, const struct npy *x_fi
             return false;
         for (size_t i = 0; i < rows * in; i++)
             x[i] = (float)wide[i];
-        if (!score_block(job, e, x, rows, y))
+        if (!run_engine(job, e, x, rows, y))
             return false;
         written = write_rows(to, &t, y, rows, (int)out, npy);
     }

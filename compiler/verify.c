@@ -14,7 +14,6 @@
 
 #define RANDOM_ROWS 256
 #define RANDOM_SEED 1
-#define BLOCK 256                   /* rows that the reference takes at once: it keeps all their values */
 #define RANKED_ROWS 2000            /* beyond, pairs are sampled */
 #define SAMPLED_PAIRS 2000000
 
@@ -99,24 +98,12 @@ static bool load_rows(struct verifier *v)
     return wide != NULL;
 }
 
-/* In blocks, each in memory of its own that is given back. */
 static bool compute_reference(struct verifier *v)
 {
-    size_t in = (size_t)v->in, out = (size_t)v->out;
-    bool good = true;
-    v->z = NEW_ARRAY(v->job, v->rows * out, double);
-    v->bound = NEW_ARRAY(v->job, v->rows * out, double);
-    for (size_t r = 0; good && r < v->rows; r += BLOCK) {
-        struct job block;
-        begin_job(&block, v->job->options);
-        block.arena.no_memory = v->job->arena.no_memory;
-        good = eval(&block, v->n->model, v->x + r * in, v->rows - r < BLOCK ? v->rows - r : BLOCK, v->z + r * out,
-                    v->bound + r * out);
-        if (!good)
-            blame(v->job, block.result, (struct pos){0}, "engine", NULL, "%s", block.messages->text);
-        end_job(&block);
-    }
-    return good;
+    size_t n = v->rows * (size_t)v->out;
+    v->z = NEW_ARRAY(v->job, n, double);
+    v->bound = NEW_ARRAY(v->job, n, double);
+    return eval(v->job, v->n->model, v->x, v->rows, v->z, v->bound);
 }
 
 /* ---- engines --------------------------------------------------------------------------------- */
