@@ -48,6 +48,9 @@ static const char *print(struct emitter *e, const char *format, ...)
 
 static bool is_dense(enum kernel k) { return k == KERNEL_dense_linear || k == KERNEL_dense_relu; }
 
+/* How a dense kernel and its tiles are named after their epilogue. */
+static const char *epilogue(enum kernel k) { return k == KERNEL_dense_relu ? "relu" : "linear"; }
+
 static struct instance wanted(const struct emitter *e, const struct step *st)
 {
     struct instance i = {st->kernel, st->kernel == KERNEL_act ? st->act : 0, st->in, st->out, st->experts, NULL};
@@ -73,7 +76,7 @@ static const char *instance_name(struct emitter *e, const struct instance *i)
     if (e->sizes_in_calls || i->kernel == KERNEL_ziln)
         return what;
     if (is_dense(i->kernel))
-        return print(e, "dense_%d_%d_%s", i->in, i->out, i->kernel == KERNEL_dense_relu ? "relu" : "linear");
+        return print(e, "dense_%d_%d_%s", i->in, i->out, epilogue(i->kernel));
     return i->experts ? print(e, "%s_%d_%d", what, i->experts, i->out) : print(e, "%s_%d", what, i->out);
 }
 
@@ -209,7 +212,7 @@ static void add_tiles(struct emitter *e, enum kernel kernel, const char *isa)
 {
     if (!uses(e, kernel))
         return;
-    const char *act = kernel == KERNEL_dense_relu ? "relu" : "linear";
+    const char *act = epilogue(kernel);
     const struct word words[] = {
         {"TILE", print(e, "tile_%s__%s", act, isa)},
         {"TILE_PANEL", print(e, "tile_panel_%s__%s", act, isa)},
@@ -249,7 +252,7 @@ static void add_kernel(struct emitter *e, const struct instance *k, const char *
     bool args = e->sizes_in_calls;
     words[n++] = (struct word){"NAME", print(e, "%s__%s", k->name, isa)};
     if (is_dense(k->kernel)) {
-        const char *act = k->kernel == KERNEL_dense_relu ? "relu" : "linear";
+        const char *act = epilogue(k->kernel);
         words[n++] = (struct word){"IN", args ? "in" : print(e, "%d", k->in)};
         words[n++] = (struct word){"OUT", args ? "out" : print(e, "%d", k->out)};
         words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out" : ""};

@@ -203,6 +203,13 @@ static size_t add_packed(struct planner *pl, struct packed item)
 /* Panels of PANEL columns, the last one tight to 8; each [1 + in][columns], its bias first. */
 static size_t dense_floats(int in, int columns) { return (size_t)(1 + in) * round_up((size_t)columns, 8); }
 
+/* A variable's name without its last part: the layer's. */
+static int layer_length(const char *variable)
+{
+    const char *last = strrchr(variable, '/');
+    return (int)(last ? (size_t)(last - variable) : strlen(variable));
+}
+
 /* What a run of columns is, by the variables that it comes from. */
 static const char *run_name(const struct planner *pl, const struct op *op, int part, int column, int columns)
 {
@@ -214,10 +221,9 @@ static const char *run_name(const struct planner *pl, const struct op *op, int p
         last = pl->m->wants[b->kernel].name;
         first = first ? first : last;
     }
-    int n = (int)(strrchr(first, '/') ? strrchr(first, '/') - first : (ptrdiff_t)strlen(first));
-    int k = (int)(strrchr(last, '/') ? strrchr(last, '/') - last : (ptrdiff_t)strlen(last));
+    int n = layer_length(first);
     return first == last ? arena_print(&pl->job->arena, "%.*s", n, first)
-                         : arena_print(&pl->job->arena, "%.*s .. %.*s", n, first, k, last);
+                         : arena_print(&pl->job->arena, "%.*s .. %.*s", n, first, layer_length(last), last);
 }
 
 static void plan_run(struct planner *pl, int i, int part, int column, int columns, bool relu)
