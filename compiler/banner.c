@@ -76,10 +76,11 @@ static int count_ops(const struct model *m, enum op_kind kind, bool batched)
 static void changes(const struct plan *p, const struct model *original, struct text *to)
 {
     text_print(to, " * Changed on the way: %d batch norms folded into the dense layers before them; %d dense layers laid\n"
-                   " * side by side as %d, %d of them several equal experts at once; weights in panels of %d columns,\n"
+                   " * side by side as %d, %d of them several equal experts at once; weights in panels of %s columns,\n"
                    " * padded to 8 with zeros.\n",
                count_ops(original, OP_batch_norm, false), count_ops(original, OP_dense, false),
-               count_ops(p->model, OP_dense, false), count_ops(p->model, OP_dense, true), PANEL);
+               count_ops(p->model, OP_dense, false), count_ops(p->model, OP_dense, true),
+               p->small ? "all" : "48");
 }
 
 static void choices(const struct plan *p, struct text *to)

@@ -16,7 +16,8 @@
 struct instance {
     enum kernel kernel;
     enum act act;
-    int in, out, experts;
+    int in, out, experts, panel;
+    bool relu;
     const char *name;       /* dense_272_256_relu */
 };
 
@@ -46,16 +47,11 @@ static const char *print(struct emitter *e, const char *format, ...)
 
 /* ---- instances --------------------------------------------------------------------------------------------------- */
 
-static bool is_dense(enum kernel k) { return k == KERNEL_dense_linear || k == KERNEL_dense_relu; }
-
-/* How a dense kernel and its tiles are named after their epilogue. */
-static const char *epilogue(enum kernel k) { return k == KERNEL_dense_relu ? "relu" : "linear"; }
-
 static struct instance wanted(const struct emitter *e, const struct step *st)
 {
-    struct instance i = {st->kernel, st->kernel == KERNEL_act ? st->act : 0, st->in, st->out, st->experts, NULL};
+    struct instance i = {st->kernel, st->kernel == KERNEL_act ? st->act : 0, st->in, st->out, st->experts, st->panel, st->relu, NULL};
     if (e->sizes_in_calls)
-        i.in = i.out = i.experts = 0;
+        i.in = i.out = i.experts = i.panel = i.relu = 0;
     return i;
 }
 
@@ -64,10 +60,19 @@ static const struct instance *find_instance(const struct emitter *e, const struc
     struct instance w = wanted(e, st);
     for (int i = 0; i < e->n_instances; i++) {
         const struct instance *k = &e->instances[i];
-        if (k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->out == w.out && k->experts == w.experts)
+        if (k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->out == w.out && k->experts == w.experts &&
+            k->relu == w.relu)
             return k;
     }
     return NULL;
+}
+
+static int widest_panel(const struct emitter *e)
+{
+    int most = 8;
+    for (int i = 0; i < e->p->n_steps; i++)
+        most = e->p->steps[i].panel > most ? e->p->steps[i].panel : most;
+    return most;
 }
 
 static const char *instance_name(struct emitter *e, const struct instance *i)
@@ -75,8 +80,8 @@ static const char *instance_name(struct emitter *e, const struct instance *i)
     const char *what = i->kernel == KERNEL_act ? print(e, "act_%s", act_name(i->act)) : kernel_name(i->kernel);
     if (e->sizes_in_calls || i->kernel == KERNEL_ziln)
         return what;
-    if (is_dense(i->kernel))
-        return print(e, "dense_%d_%d_%s", i->in, i->out, epilogue(i->kernel));
+    if (i->kernel == KERNEL_dense)
+        return print(e, "dense_%d_%d%s", i->in, i->out, i->relu ? "_relu" : "");
     return i->experts ? print(e, "%s_%d_%d", what, i->experts, i->out) : print(e, "%s_%d", what, i->out);
 }
 
@@ -109,8 +114,8 @@ static const char *sizes(struct emitter *e, const struct step *st)
 {
     if (!e->sizes_in_calls || st->kernel == KERNEL_ziln)
         return "";
-    if (is_dense(st->kernel))
-        return print(e, ", %d, %d", st->in, st->out);
+    if (st->kernel == KERNEL_dense)
+        return print(e, ", %d, %d, %d, %d", st->in, st->out, st->panel, st->relu);
     return st->experts ? print(e, ", %d, %d", st->experts, st->out) : print(e, ", %d", st->out);
 }
 
@@ -140,7 +145,7 @@ static void add_call(struct emitter *e, int i, const char *isa)
                    st->list);
     else
         text_print(&line, "    %s__%s(%s, %s, rows", name, isa, at(e, &st->x), stride(e, &st->x));
-    if (is_dense(st->kernel) || st->kernel == KERNEL_dice)
+    if (st->kernel == KERNEL_dense || st->kernel == KERNEL_dice)
         text_print(&line, ", w + %zu", st->w);
     text_print(&line, ", %s, %s%s);", at(e, &st->y), stride(e, &st->y), sizes(e, st));
     text_print(e->to, "%-88s /* %s */\n", line.data, comment_text(e->job, st->what));
@@ -194,7 +199,7 @@ static bool uses(const struct emitter *e, enum kernel kernel)
 static void add_math(struct emitter *e, const char *isa)
 {
     static const struct { enum kernel kernel; const char *functions[2]; } calls[] = {
-        {KERNEL_dense_linear, {"v_identity"}}, {KERNEL_dense_relu, {"v_relu"}}, {KERNEL_dice, {"v_sigmoid"}},
+        {KERNEL_dice, {"v_sigmoid"}},
         {KERNEL_softmax, {"v_exp"}}, {KERNEL_ziln, {"v_softplus", "v_exp"}},
     };
     const char **names = NEW_ARRAY(e->job, 2 * COUNT(calls) + (size_t)e->n_instances, const char *);
@@ -208,16 +213,14 @@ static void add_math(struct emitter *e, const char *isa)
     math_add(e->job, e->to, names, n, isa);
 }
 
-static void add_tiles(struct emitter *e, enum kernel kernel, const char *isa)
+static void add_tiles(struct emitter *e, const char *isa)
 {
-    if (!uses(e, kernel))
-        return;
-    const char *act = epilogue(kernel);
     const struct word words[] = {
-        {"TILE", print(e, "tile_%s__%s", act, isa)},
-        {"TILE_PANEL", print(e, "tile_panel_%s__%s", act, isa)},
-        {"ROW_PANEL", print(e, "row_panel_%s__%s", act, isa)},
-        {"EPILOGUE", kernel == KERNEL_dense_relu ? "v_relu" : "v_identity"},
+        {"TILE", print(e, "tile__%s", isa)},
+        {"TILE_COLUMNS", print(e, "tile_columns__%s", isa)},
+        {"PANEL_ROWS", print(e, "panel_rows__%s", isa)},
+        {"BODY", "static TARGET"},
+        {"WIDEST", print(e, "%d", widest_panel(e))},
     };
     template_add(e->job, e->to, "dense_tile.c", "tile", isa, words, (int)COUNT(words));
     text_print(e->to, "\n");
@@ -228,9 +231,9 @@ static const char *about(struct emitter *e, const struct instance *k)
 {
     const char *columns = e->sizes_in_calls ? "n columns" : print(e, "%d column%s", k->out, k->out == 1 ? "" : "s");
     switch (k->kernel) {
-    case KERNEL_dense_linear: case KERNEL_dense_relu:
-        return print(e, "y = x W + b%s: %s.", k->kernel == KERNEL_dense_relu ? ", then relu" : "",
-                     e->sizes_in_calls ? "in inputs, out columns" : print(e, "%d inputs, %d columns", k->in, k->out));
+    case KERNEL_dense:
+        return e->sizes_in_calls ? "y = x W + b, then relu if asked for: in inputs, out columns."
+                                 : print(e, "y = x W + b%s: %d inputs, %s.", k->relu ? ", then relu" : "", k->in, columns);
     case KERNEL_act: return print(e, "y = %s(x): %s.", act_name(k->act), columns);
     case KERNEL_dice: return print(e, "EasyRec's Dice: %s.", columns);
     case KERNEL_softmax: return print(e, "y = exp(x - max x) / sum: %s.", columns);
@@ -247,17 +250,18 @@ static const char *about(struct emitter *e, const struct instance *k)
 
 static void add_kernel(struct emitter *e, const struct instance *k, const char *isa)
 {
-    struct word words[8];
+    struct word words[10];
     int n = 0;
     bool args = e->sizes_in_calls;
     words[n++] = (struct word){"NAME", print(e, "%s__%s", k->name, isa)};
-    if (is_dense(k->kernel)) {
-        const char *act = epilogue(k->kernel);
+    if (k->kernel == KERNEL_dense) {
         words[n++] = (struct word){"IN", args ? "in" : print(e, "%d", k->in)};
         words[n++] = (struct word){"OUT", args ? "out" : print(e, "%d", k->out)};
-        words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out" : ""};
-        words[n++] = (struct word){"TILE_PANEL", print(e, "tile_panel_%s__%s", act, isa)};
-        words[n++] = (struct word){"ROW_PANEL", print(e, "row_panel_%s__%s", act, isa)};
+        words[n++] = (struct word){"PANEL", args ? "panel" : print(e, "%d", k->panel)};
+        words[n++] = (struct word){"RELU", args ? "relu" : print(e, "%d", k->relu)};
+        words[n++] = (struct word){"AHEAD", print(e, "%d", e->p->ahead)};
+        words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out, size_t panel, int relu" : ""};
+        words[n++] = (struct word){"PANEL_ROWS", print(e, "panel_rows__%s", isa)};
     } else if (k->kernel != KERNEL_ziln) {
         words[n++] = (struct word){"N", args ? "n" : print(e, "%d", k->out)};
         words[n++] = (struct word){"SIZES", !args ? "" : k->kernel == KERNEL_mix ? ", size_t experts, size_t n" : ", size_t n"};
@@ -284,8 +288,7 @@ static void add_isa(struct emitter *e, const char *isa)
     template_add(e->job, e->to, "simd.h", print(e, "words_%s", isa), NULL, NULL, 0);
     text_print(e->to, "\n");
     add_math(e, isa);
-    add_tiles(e, KERNEL_dense_linear, isa);
-    add_tiles(e, KERNEL_dense_relu, isa);
+    add_tiles(e, isa);
     for (int i = 0; i < e->n_instances; i++)
         add_kernel(e, &e->instances[i], isa);
     add_calls(e, isa);
@@ -352,6 +355,8 @@ static void add_includes(struct emitter *e)
     template_add(e->job, e->to, "frame.c", "visibility", NULL, NULL, 0);
     text_print(e->to, "\n");
     template_add(e->job, e->to, "simd.h", "compiler", NULL, NULL, 0);
+    text_print(e->to, "\n");
+    template_add(e->job, e->to, "dense_tile.c", "panel", NULL, NULL, 0);
     text_print(e->to, "\n");
 }
 

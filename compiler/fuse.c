@@ -8,10 +8,17 @@
  *
  * Each step finds one group of operations, and rebuilds the model with one operation in the place of the group's
  * first; repeated until nothing is found. What became of an old value is kept in a map.
+ *
+ * Experts that are wide together stay apart: they fill the machine's vectors alone, and one after the other, each through
+ * all of its layers, their values need little room.
  */
 #include "mmoec.h"
 
+#include <limits.h>
 #include <string.h>
+
+#define WIDE 2048                   /* columns of the widest fused layer */
+#define NARROW 48                   /* columns of layers that are fused whatever their number: gates */
 
 struct group {
     int *member;            /* operations, in the order of their columns; room for all of the model's */
@@ -20,13 +27,26 @@ struct group {
 
 /* ---- finding ----------------------------------------------------------------------------------------------- */
 
-/* Dense layers that read `value`, if there are two or more. */
+/* Dense layers of up to `most` columns that read `value`; returns their columns together. */
+static int collect_readers(const struct model *m, int value, int most, struct group *g)
+{
+    int columns = 0;
+    g->n = 0;
+    for (int i = 0; i < m->n_ops; i++) {
+        const struct op *op = &m->ops[i];
+        if (op->kind != OP_dense || op->parts != 1 || op->in[0] != value || m->values[op->out].width > most)
+            continue;
+        g->member[g->n++] = i;
+        columns += m->values[op->out].width;
+    }
+    return columns;
+}
+
+/* Two or more dense layers that read `value` and gain from being one. */
 static bool find_readers(const struct model *m, int value, struct group *g)
 {
-    g->n = 0;
-    for (int i = 0; i < m->n_ops; i++)
-        if (m->ops[i].kind == OP_dense && m->ops[i].parts == 1 && m->ops[i].in[0] == value)
-            g->member[g->n++] = i;
+    if (collect_readers(m, value, INT_MAX, g) > WIDE)
+        collect_readers(m, value, NARROW, g);
     return g->n > 1;
 }
 

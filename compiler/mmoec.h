@@ -382,6 +382,7 @@ struct target {
     const char *isas[4];            /* instruction sets the file carries, best first; the names of templates/simd.h */
     int row_block;                  /* rows scored together: activations of a block should stay in L2 */
     size_t block_bytes;             /* at most about this much scratch: large models take smaller blocks */
+    size_t ahead_bytes;             /* more weights than these stream from a far cache, and are prefetched */
     const char *about;              /* for the list of targets */
 };
 
@@ -396,7 +397,7 @@ enum kernel {
     N_KERNELS
 };
 
-const char *kernel_name(enum kernel kernel);            /* "dense_relu" */
+const char *kernel_name(enum kernel kernel);            /* "dense" */
 
 enum region { IN_X, IN_SCRATCH, IN_Y };
 
@@ -416,6 +417,8 @@ struct step {
     struct place g;                 /* mix: the gate */
     size_t w;                       /* floats from the start of the arena */
     int in, out;                    /* dense; others: `out` columns */
+    int panel;                      /* dense: most columns of a panel, a multiple of 8 */
+    bool relu;                      /* dense: applied to its sums */
     int experts;                    /* mix */
     struct place *expert;           /* mix: [experts], all in scratch */
     int list;                       /* mix: number of its list of experts; mixtures over equal lists share one */
@@ -426,6 +429,7 @@ struct step {
 struct packed {
     int op;                         /* of the model */
     int part, column, columns;      /* dense: which columns of which part */
+    int panel;                      /* dense: as the step's */
     size_t at, floats;
 };
 
@@ -436,8 +440,7 @@ struct buffer {
     int from, to;                   /* steps that write it first and read it last */
 };
 
-#define TEST_ROWS 13                /* of the self test: every row tile of every instruction set, and single rows */
-#define PANEL 48                    /* columns of a panel of dense weights; ORDER with templates/dense.c */
+#define TEST_ROWS 36                /* of the self test: in batches of 1, 2, ... 8, that is every row tile, then all at once */
 #define ARENA_SLACK 16              /* floats after the last weight that a vector load may touch */
 
 struct plan {
@@ -451,6 +454,8 @@ struct plan {
     struct buffer *buffers;
     int n_buffers;
     int row_block;
+    bool small;                     /* all weights and a block's values fit into the nearest cache */
+    bool ahead;                     /* do dense kernels prefetch weights? */
     int inputs, outputs;            /* floats a row */
     size_t scratch_floats;          /* of scoring; a multiple of 16 */
     size_t weight_floats;           /* ARENA_SLACK included; a multiple of 16 */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* pack.c: weights in kernel order, rounded once.
  *
- * Fills the arena that the plan laid out. A run of columns of a dense layer becomes panels of PANEL columns, the
- * last one rounded up to 8:
+ * Fills the arena that the plan laid out. A run of columns of a dense layer becomes panels, all as wide as the plan says but the
+ * last one, which is rounded up to 8:
  *
  *     panel: [1 + in][columns]      row 0 the biases, row 1 + k the weights of input k; padding is zero
  *
@@ -21,8 +21,8 @@ static int min(int a, int b) { return a < b ? a : b; }
 static void scatter_panel(float *arena, const struct packed *run, const struct block *b, const double *kernel,
                           const double *bias, int first, int end)
 {
-    int panel = (first - run->column) / PANEL * PANEL;
-    int pitch = min((run->columns - panel + 7) / 8 * 8, PANEL);
+    int panel = (first - run->column) / run->panel * run->panel;
+    int pitch = min((run->columns - panel + 7) / 8 * 8, run->panel);
     float *to = arena + run->at + (size_t)(1 + b->in) * (size_t)panel + (first - run->column - panel);
     const double *from = kernel + (first - b->column);
     for (int j = 0; j < end - first; j++)
@@ -39,7 +39,7 @@ static void scatter(float *arena, const struct packed *run, const struct block *
     int first = b->column > run->column ? b->column : run->column;
     int end = min(b->column + b->out, run->column + run->columns);
     for (int next; first < end; first = next) {
-        int panel_end = run->column + ((first - run->column) / PANEL + 1) * PANEL;
+        int panel_end = run->column + ((first - run->column) / run->panel + 1) * run->panel;
         next = min(end, panel_end);
         scatter_panel(arena, run, b, kernel, bias, first, next);
     }
@@ -130,11 +130,12 @@ struct weights *pack(struct job *job, const struct plan *p)
 void structure_digest(const struct plan *p, struct job *job, unsigned char digest[32])
 {
     struct text t = {.arena = &job->arena};
-    text_print(&t, "mmoec structure 1, numerics %d, panels of %d\n", p->numerics->number, PANEL);
+    text_print(&t, "mmoec structure 1, numerics %d\n", p->numerics->number);
     print_model(p->model, &t);
     for (int i = 0; i < p->n_packed; i++) {
         const struct packed *k = &p->packed[i];
-        text_print(&t, "%d part %d columns %d + %d at %zu\n", k->op, k->part, k->column, k->columns, k->at);
+        text_print(&t, "%d part %d columns %d + %d in panels of %d at %zu\n", k->op, k->part, k->column, k->columns, k->panel,
+                   k->at);
     }
     sha256(t.data, t.length, digest);
 }

@@ -19,11 +19,11 @@
 #include <string.h>
 
 const struct target targets[] = {
-    {"x86-64", {"avx512", "avx2", "plain"}, 56, 512 << 10, "AVX-512, AVX2 and plain C, chosen when first called"},
-    {"avx512", {"avx512"}, 56, 512 << 10, "AVX-512F only"},
-    {"avx2", {"avx2"}, 56, 512 << 10, "AVX2 with FMA only"},
-    {"aarch64", {"neon"}, 56, 512 << 10, "NEON"},
-    {"generic-c", {"plain"}, 8, 64 << 10, "plain C: no intrinsics, no dispatch, no state"},
+    {"x86-64", {"avx512", "avx2", "plain"}, 64, 1024 << 10, 1 << 20, "AVX-512, AVX2 and plain C, chosen when first called"},
+    {"avx512", {"avx512"}, 64, 1024 << 10, 1 << 20, "AVX-512F only"},
+    {"avx2", {"avx2"}, 64, 1024 << 10, 1 << 20, "AVX2 with FMA only"},
+    {"aarch64", {"neon"}, 64, 1024 << 10, 1 << 20, "NEON"},
+    {"generic-c", {"plain"}, 8, 64 << 10, SIZE_MAX, "plain C: no intrinsics, no dispatch, no state"},
     {0},
 };
 
@@ -200,7 +200,16 @@ static size_t add_packed(struct planner *pl, struct packed item)
     return item.at;
 }
 
-/* Panels of PANEL columns, the last one tight to 8; each [1 + in][columns], its bias first. */
+#define PANEL 48                    /* columns of a panel: 8 x 3 vectors of AVX-512, 6 x 2 of AVX2, 8 x 3 of NEON divide it */
+#define SMALL_BYTES (64 << 10)      /* of weights: rows in lanes read them faster than panels can be worth */
+
+/* A small model's layer is one panel; all but the last of others are PANEL columns wide. */
+static int panel_width(const struct planner *pl, int columns)
+{
+    return pl->p->small || columns < PANEL ? (int)round_up((size_t)columns, 8) : PANEL;
+}
+
+/* Panels, the last one tight to 8; each [1 + in][columns], its bias first. */
 static size_t dense_floats(int in, int columns) { return (size_t)(1 + in) * round_up((size_t)columns, 8); }
 
 /* A variable's name without its last part: the layer's. */
@@ -230,14 +239,15 @@ static void plan_run(struct planner *pl, int i, int part, int column, int column
 {
     const struct op *op = &pl->m->ops[i];
     int in = pl->m->values[op->in[0]].width / op->parts, out = pl->m->values[op->out].width / op->parts;
-    struct step *st = add_step(pl, relu ? KERNEL_dense_relu : KERNEL_dense_linear, columns,
-                               run_name(pl, op, part, column, columns));
+    struct step *st = add_step(pl, KERNEL_dense, columns, run_name(pl, op, part, column, columns));
     st->in = in;
+    st->panel = panel_width(pl, columns);
+    st->relu = relu;
     st->x = place_of(pl, op->in[0]);
     st->x.at += (size_t)(part * in);
     st->y = place_of(pl, op->out);
     st->y.at += (size_t)(part * out + column);
-    st->w = add_packed(pl, (struct packed){i, part, column, columns, 0, dense_floats(in, columns)});
+    st->w = add_packed(pl, (struct packed){i, part, column, columns, st->panel, 0, dense_floats(in, columns)});
 }
 
 static void plan_dense(struct planner *pl, int i)
@@ -263,7 +273,7 @@ static void plan_unary(struct planner *pl, int i, enum kernel kernel)
     st->x = place_of(pl, op->in[0]);
     st->y = place_of(pl, op->out);
     if (op->kind == OP_dice)
-        st->w = add_packed(pl, (struct packed){i, 0, 0, n, 0, 3 * round_up((size_t)n, 8)});
+        st->w = add_packed(pl, (struct packed){i, 0, 0, n, 0, 0, 3 * round_up((size_t)n, 8)});
 }
 
 static void copy_to(struct planner *pl, int from, int to, int column)
@@ -489,6 +499,14 @@ static void number_lists(struct plan *p)
 
 /* ---- the plan ------------------------------------------------------------------------------------------------------------ */
 
+static size_t count_weights(const struct model *m)
+{
+    size_t n = 0;
+    for (int i = 0; i < m->n_ops; i++)
+        n += (size_t)parameters(m, &m->ops[i]);
+    return n;
+}
+
 static const struct numerics *find_numerics(const char *name)
 {
     for (const struct numerics *n = numerics_classes; n->name; n++)
@@ -530,6 +548,8 @@ void print_plan(const struct plan *p, struct text *to)
         text_print(to, "%3d %s", i, kernel_name(st->kernel));
         if (st->kernel == KERNEL_act)
             text_print(to, "_%s", act_name(st->act));
+        if (st->relu)
+            text_print(to, "_relu");
         if (st->in)
             text_print(to, " %d ->", st->in);
         text_print(to, " %d", st->out);
@@ -568,6 +588,8 @@ struct plan *make_plan(struct job *job, const struct model *from)
     pl.done = NEW_ARRAY(job, (size_t)m->n_ops, bool);
     for (int v = 0; v < m->n_values; v++)
         pl.home[v] = (struct home){v, 0};
+    p->small = count_weights(m) * sizeof(float) <= SMALL_BYTES;
+    p->ahead = count_weights(m) * sizeof(float) > p->target->ahead_bytes;
     find_slices(&pl);
     place_in_place(&pl);
     find_epilogues(&pl);

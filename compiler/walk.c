@@ -42,8 +42,7 @@ static void run_step(const struct walker *k, const struct step *st)
     const float *x = source_of(k, &st->x, &xs), *w = k->w + st->w;
     float *y = (st->y.region == IN_Y ? k->y : k->s) + st->y.at;
     switch (st->kernel) {
-    case KERNEL_dense_linear: k->k->dense_linear(x, xs, rows, w, y, ys, in, n); return;
-    case KERNEL_dense_relu: k->k->dense_relu(x, xs, rows, w, y, ys, in, n); return;
+    case KERNEL_dense: k->k->dense(x, xs, rows, w, y, ys, in, n, (size_t)st->panel, st->relu, k->p->ahead); return;
     case KERNEL_act: k->k->act[st->act](x, xs, rows, y, ys, n); return;
     case KERNEL_dice: k->k->dice(x, xs, rows, w, y, ys, n); return;
     case KERNEL_softmax: k->k->softmax(x, xs, rows, y, ys, n); return;
@@ -61,14 +60,15 @@ static void run_step(const struct walker *k, const struct step *st)
 void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
           float *y, void *scratch)
 {
-    struct walker k = {p, kernels, w->numbers, NULL, NULL, scratch, 0};
-    for (size_t r = 0; r < rows; r += (size_t)p->row_block) {
-        size_t left = rows - r;
-        k.rows = left < (size_t)p->row_block ? left : (size_t)p->row_block;
-        k.x = x + r * (size_t)p->inputs;
-        k.y = y + r * (size_t)p->outputs;
+    struct walker k = {p, kernels, w->numbers, x, y, scratch, 0};
+    size_t most = (size_t)p->row_block;
+    for (size_t blocks = (rows + most - 1) / most; blocks > 0; blocks--) {     /* as equal as can be */
+        k.rows = (rows + blocks - 1) / blocks;
         for (int i = 0; i < p->n_steps; i++)
             run_step(&k, &p->steps[i]);
+        rows -= k.rows;
+        k.x += k.rows * (size_t)p->inputs;
+        k.y += k.rows * (size_t)p->outputs;
     }
 }
 

@@ -17,25 +17,16 @@
 
 /* ---- dense ---- */
 
-#define EPILOGUE v_identity
-#define TILE tile_linear
-#define TILE_PANEL tile_panel_linear
-#define ROW_PANEL row_panel_linear
-#define NAME dense_linear
-#define SIZES , size_t in, size_t out
-#include "../templates/dense_tile.c"
-#include "../templates/dense.c"
-#undef EPILOGUE
-#undef TILE
-#undef TILE_PANEL
-#undef ROW_PANEL
-#undef NAME
-
-#define EPILOGUE v_relu
-#define TILE tile_relu
-#define TILE_PANEL tile_panel_relu
-#define ROW_PANEL row_panel_relu
-#define NAME dense_relu
+#define TILE tile
+#define TILE_COLUMNS tile_columns
+#define PANEL_ROWS panel_rows
+#define BODY static TARGET
+#define WIDEST (MOST_VECS * VL)
+#define PANEL most
+#define NAME dense
+#define SIZES , size_t in, size_t out, size_t most, int relu, int ahead
+#define RELU relu
+#define AHEAD ahead
 #include "../templates/dense_tile.c"
 #include "../templates/dense.c"
 #undef NAME
@@ -103,8 +94,7 @@ static inline TARGET vf v_act(vf x, enum mmoe_act act)
 extern const struct mmoe_kernels PASTE(mmoe_kernels__, ISA);
 const struct mmoe_kernels PASTE(mmoe_kernels__, ISA) = {
     .isa = TEXT(ISA),
-    .dense_linear = dense_linear,
-    .dense_relu = dense_relu,
+    .dense = dense,
     .act = {
 #define ACT(name, ...) [MMOE_ACT_##name] = act_##name,
 #include "../compiler/acts.def"

@@ -16,7 +16,7 @@ enum mmoe_act {
 };
 
 typedef void mmoe_dense(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t in,
-                        size_t out);
+                        size_t out, size_t panel, int relu, int ahead);
 typedef void mmoe_unary(const float *x, size_t xs, size_t rows, float *y, size_t ys, size_t n);
 typedef mmoe_unary *mmoe_act_table[MMOE_N_ACTS];
 typedef void mmoe_dice(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t n);
@@ -26,7 +26,7 @@ typedef void mmoe_ziln(const float *x, size_t xs, size_t rows, float *y, size_t 
 
 struct mmoe_kernels {
     const char *isa;
-    mmoe_dense *dense_linear, *dense_relu;
+    mmoe_dense *dense;
     mmoe_act_table act;
     mmoe_dice *dice;
     mmoe_mix *mix;

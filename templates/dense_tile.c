@@ -1,87 +1,116 @@
 // SPDX-License-Identifier: Apache-2.0
-/* dense_tile.c: some rows of a panel of a dense layer.
+/* dense_tile.c: the rows of a panel of a dense layer.
  *
- * A panel is [1 + in][pitch] floats: the biases, then the weights of input 0, 1, ...; at most 48 columns, pitch a
- * multiple of 8. A tile of rows x vecs vectors of outputs stays in registers while k runs over the inputs: every output
- * is one chain, acc = bias; acc = fma(x[k], w[k], acc), never split. Lanes are outputs. Rows and vectors of a tile are
- * numbers that the compiler knows; everything else is an argument, so all layers share these functions.
+ * A panel is [1 + in][pitch] floats: the biases, then the weights of input 0, 1, ...; pitch is a multiple of 8. A tile
+ * of rows x vecs vectors of outputs stays in registers while k runs over the inputs: every output is one chain,
+ * acc = bias; acc = fma(x[k], w[k], acc), never split. Lanes are outputs. Rows and vectors of a tile are numbers that the
+ * compiler knows; everything else is an argument, so all layers share these functions.
  *
- * Words: TILE, TILE_PANEL, ROW_PANEL (names), EPILOGUE (a function of math.h).
+ * Tiles also prefetch. Weights that do not fit into the cache stream through it once for all rows of a block: while a
+ * panel computes, the bytes behind it are brought, and each tile does its share, a few lines every fourth k.
+ *
+ * Words: TILE, TILE_COLUMNS, PANEL_ROWS (names), BODY (static TARGET; or BLOCK_BODY TARGET to have all inlined), WIDEST (the
+ * most columns of a panel).
  */
 #ifndef TILE
 #include "math.h"
 #define TILE tile_sample
-#define TILE_PANEL tile_panel_sample
-#define ROW_PANEL row_panel_sample
-#define EPILOGUE v_relu
+#define TILE_COLUMNS tile_columns_sample
+#define PANEL_ROWS panel_rows_sample
+#define BODY static TARGET
+#define WIDEST 48
+#endif
+
+#ifndef PANEL_RECORD
+#define PANEL_RECORD
+/*@ begin panel */
+/* What the tiles of a panel share. */
+struct panel {
+    const float *w;
+    size_t in, pitch, columns;
+    int relu;               /* else the sums as they are */
+    const char *ahead;      /* what is prefetched next */
+    size_t lines;           /* how many lines of it every fourth k; 0: nothing */
+};
+/*@ end */
 #endif
 
 /*@ begin tile */
-/* rows x vecs vectors, `left` columns of which are stored: the last vector may reach into the panel's next row. */
-BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const float *x, size_t xs, size_t in, const float *w,
-                            size_t pitch, float *y, size_t ys, size_t left)
+/* rows x vecs vectors from column c on; the last vector may reach into the panel's next row, and is not stored there. */
+BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct panel *p, size_t c, const float *x, size_t xs,
+                            float *y, size_t ys)
 {
-    vf acc[24], b[8];
+    const vf least = v_float(u_all(p->relu ? 0 : UINT32_C(0xff800000)));    /* v_max(-infinity, x) is x */
+    const float *w = p->w + c;
+    const char *ahead = p->ahead;
+    const size_t few = rows < 4 ? rows : 0, many = rows - few;     /* which of them keep x in registers, or weights */
+    vf acc[ACCUMULATORS], a[3], b[MOST_VECS];
     UNROLL
     for (size_t i = 0; i < rows * vecs; i++)
         acc[i] = v_load(w + i % vecs * VL);
-    for (size_t k = 0; k < in; k++) {
-        w += pitch;
+    for (size_t k = 0; k < p->in; k++) {
+        w += p->pitch;
+        if (k % 4 == 0)
+            for (size_t i = 0; i < p->lines; i++, ahead += 64)
+                PREFETCH(ahead);
+        UNROLL
+        for (size_t r = 0; r < few; r++)
+            a[r] = v_all(x[r * xs + k]);
         UNROLL
         for (size_t v = 0; v < vecs; v++) {
             b[v] = v_load(w + v * VL);
             PIN(b[v]);
+            UNROLL
+            for (size_t r = 0; r < few; r++)
+                acc[r * vecs + v] = v_fma(a[r], b[v], acc[r * vecs + v]);
         }
         UNROLL
-        for (size_t r = 0; r < rows; r++) {
-            const vf a = v_all(x[r * xs + k]);
+        for (size_t r = 0; r < many; r++) {
+            const vf one = v_all(x[r * xs + k]);
             UNROLL
             for (size_t v = 0; v < vecs; v++)
-                acc[r * vecs + v] = v_fma(a, b[v], acc[r * vecs + v]);
+                acc[r * vecs + v] = v_fma(one, b[v], acc[r * vecs + v]);
         }
     }
     UNROLL
     for (size_t i = 0; i < rows * vecs; i++) {
-        const size_t column = i % vecs * VL;
+        const size_t column = c + i % vecs * VL;
         float *to = y + i / vecs * ys + column;
-        if (column + VL <= left)
-            v_store(to, EPILOGUE(acc[i]));
-        else if (column < left)
-            v_store_n(to, EPILOGUE(acc[i]), left - column);
+        if ((VL >= 8 && i % vecs + 1 < vecs) || column + VL <= p->columns)     /* at most 7 columns are padding */
+            v_store(to, v_max(least, acc[i]));
+        else if (column < p->columns)
+            v_store_n(to, v_max(least, acc[i]), p->columns - column);
     }
 }
 
-/* TILE_ROWS rows of a panel of n columns. With short vectors the panel's padding fills a tile. */
-static TARGET void TILE_PANEL(const float *x, size_t xs, size_t in, const float *w, size_t pitch, float *y, size_t ys,
-                              size_t n)
+/* All columns of some rows, in groups of vectors as equal as can be: a narrow last one would wait for its few chains. */
+BLOCK_BODY TARGET void TILE_COLUMNS(const size_t rows, const struct panel *p, const float *x, size_t xs, float *y, size_t ys)
 {
-    for (size_t c = 0; c < n; c += TILE_VECS * VL) {
-        const size_t vecs = (pitch - c + VL - 1) / VL;
-        if (vecs >= TILE_VECS || TILE_VECS * VL <= 8)
-            TILE(TILE_ROWS, TILE_VECS, x, xs, in, w + c, pitch, y + c, ys, n - c);
-        else if (vecs == 1)
-            TILE(TILE_ROWS, 1, x, xs, in, w + c, pitch, y + c, ys, n - c);
-        else
-            TILE(TILE_ROWS, 2, x, xs, in, w + c, pitch, y + c, ys, n - c);
+    const size_t all = (p->pitch + VL - 1) / VL, fit = ACCUMULATORS / rows < MOST_VECS ? ACCUMULATORS / rows : MOST_VECS;
+    const size_t most = fit * VL < WIDEST ? fit : (WIDEST + VL - 1) / VL;
+    size_t groups = (all + most - 1) / most;
+    struct panel q = *p;
+    q.lines = (p->lines + groups - 1) / groups;
+    for (size_t v = 0, n; groups > 0; groups--, v += n) {
+        n = (all - v + groups - 1) / groups;
+#define CASE(k) case k: if (k <= most && k * VL >= 8) TILE(rows, k, &q, v * VL, x, xs, y, ys); break;
+        switch (n) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) }
+#undef CASE
+        q.ahead += q.lines * ((p->in + 3) / 4) * 64;
     }
 }
 
-/* One row of a panel of n columns. */
-static TARGET void ROW_PANEL(const float *x, size_t in, const float *w, size_t pitch, float *y, size_t n)
+/* Rows in tiles as equal as can be. */
+BODY void PANEL_ROWS(struct panel p, const float *x, size_t xs, size_t rows, float *y, size_t ys)
 {
-    for (size_t c = 0, vecs; c < n; c += vecs * VL) {
-        vecs = (pitch - c + VL - 1) / VL;
-        if (vecs >= ROW_VECS || ROW_VECS * VL <= 8) {
-            vecs = ROW_VECS;
-            TILE(1, ROW_VECS, x, 0, in, w + c, pitch, y + c, 0, n - c);
-        } else if (vecs >= 3) {
-            vecs = 3;
-            TILE(1, 3, x, 0, in, w + c, pitch, y + c, 0, n - c);
-        } else if (vecs == 2) {
-            TILE(1, 2, x, 0, in, w + c, pitch, y + c, 0, n - c);
-        } else {
-            TILE(1, 1, x, 0, in, w + c, pitch, y + c, 0, n - c);
-        }
+    size_t n, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    p.lines = (p.lines + tiles - 1) / tiles;
+    for (; tiles > 0; tiles--, rows -= n, x += n * xs, y += n * ys) {
+        n = (rows + tiles - 1) / tiles;
+#define CASE(k) case k: if (k <= TILE_ROWS) TILE_COLUMNS(k, &p, x, xs, y, ys); break;
+        switch (n) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) }
+#undef CASE
+        p.ahead += p.lines * ((p.in + 3) / 4) * 64;
     }
 }
 /*@ end */

@@ -18,7 +18,9 @@
  *               it may not reason about; UNROLL: before a short loop over accumulators; NO_CALL: at a loop's end, so
  *               that it does not become a call of memcpy or memset; HELPER: before a function that may stay unused,
  *               BLOCK_BODY: before one that must be inlined
- *   tiles       TILE_ROWS x TILE_VECS vectors are computed together, ROW_VECS vectors of one row
+ *   tiles       ACCUMULATORS vectors stay in registers, TILE_ROWS rows are computed together at most, MOST_VECS vectors
+ *               of a row
+ *   cache       PREFETCH(p): the line at p will be read soon, from the second level on
  */
 #ifndef SIMD_H
 #define SIMD_H
@@ -38,10 +40,12 @@
 #define HELPER static inline __attribute__((unused))
 #define BLOCK_BODY static inline __attribute__((always_inline))
 #define NO_CALL __asm__ volatile("" ::: "memory")
+#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
 #define HELPER static inline
 #define BLOCK_BODY static inline
 #define NO_CALL
+#define PREFETCH(p) ((void)(p))
 #endif
 #if defined __clang__ && !defined __x86_64__
 #define OPAQUE(v) __asm__("" : "+r"(v))
@@ -51,7 +55,7 @@
 #if defined __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #elif defined __GNUC__
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #else
 #define UNROLL
 #endif
@@ -89,9 +93,9 @@
 #define u_shl(a, k) _mm512_slli_epi32(a, k)
 #define u_shr(a, k) _mm512_srli_epi32(a, k)
 #define PIN(v) __asm__("" : "+v"(v))
+#define ACCUMULATORS 24
 #define TILE_ROWS 8
-#define TILE_VECS 3
-#define ROW_VECS 3
+#define MOST_VECS 8
 /*@ end */
 #endif
 
@@ -129,9 +133,9 @@
 #define u_shl(a, k) _mm256_slli_epi32(a, k)
 #define u_shr(a, k) _mm256_srli_epi32(a, k)
 #define PIN(v) __asm__("" : "+x"(v))
+#define ACCUMULATORS 12
 #define TILE_ROWS 6
-#define TILE_VECS 2
-#define ROW_VECS 6
+#define MOST_VECS 8
 /*@ end */
 #endif
 
@@ -167,9 +171,9 @@
 #define u_shl(a, k) vshlq_n_u32(a, k)
 #define u_shr(a, k) vshrq_n_u32(a, k)
 #define PIN(v) __asm__("" : "+w"(v))
-#define TILE_ROWS 4
-#define TILE_VECS 3
-#define ROW_VECS 6
+#define ACCUMULATORS 24
+#define TILE_ROWS 8
+#define MOST_VECS 8
 
 /* FMAX and FMIN of the processor treat NaN and zeros another way, yet clang 14 makes them of a comparison and a choice
    that it can see: max(0, -0) became 0. */
@@ -241,9 +245,9 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 #define u_shl(a, k) ((a) << (k))
 #define u_shr(a, k) ((a) >> (k))
 #define PIN(v) ((void)(v))
-#define TILE_ROWS 2
-#define TILE_VECS 8
-#define ROW_VECS 8
+#define ACCUMULATORS 8
+#define TILE_ROWS 1
+#define MOST_VECS 8
 
 /* OPAQUE: clang 14 for aarch64 makes FMAX of what it can see, and max(0, -0) becomes 0. */
 HELPER float max__plain(float a, float b)
@@ -329,9 +333,9 @@ HELPER float fma__plain(float a, float b, float c)
 #undef u_shl
 #undef u_shr
 #undef PIN
+#undef ACCUMULATORS
 #undef TILE_ROWS
-#undef TILE_VECS
-#undef ROW_VECS
+#undef MOST_VECS
 /*@ end */
 #endif
 

@@ -110,8 +110,8 @@ break_kernel() {
     done
     echo "broken $1: seen"
 }
-break_kernel "tile: a missing input" 's/for (size_t k = 0; k < in; k++) {/for (size_t k = 0; k + 1 < in; k++) {/'
-break_kernel "dense: rows of a tile" 's/r + TILE_ROWS <= rows; r += TILE_ROWS/r + TILE_ROWS < rows; r += TILE_ROWS + 1/'
+break_kernel "tile: a missing input" 's/for (size_t k = 0; k < p->in; k++) {/for (size_t k = 0; k + 1 < p->in; k++) {/'
+break_kernel "dense: rows of a tile" 's/x += n \* xs, y += n \* ys) {/x += n * xs, y += n * ys + 1) {/'
 break_kernel "mixture: a missing expert" 's/for (size_t e = 0; e < \([0-9]*\); e++)/for (size_t e = 1; e < \1; e++)/'
 break_kernel "softmax: the sum" 's/sum\[0\] += sum\[j\];/sum[0] += 2 * sum[j];/'
 break_kernel "exp: a coefficient" 's/0x1.555492p-3f/0x1.555592p-3f/'

@@ -250,6 +250,9 @@ static float *guarded(void)
 
 static size_t panel_floats(size_t in, size_t out) { return (1 + in) * ((out + 7) / 8 * 8) + 16; }
 
+/* Panels as wide as the layer, or of 48 columns. */
+static size_t panel_width(size_t out) { return random_bits() % 2 || out < 48 ? (out + 7) / 8 * 8 : 48; }
+
 static struct data new_data(size_t rows, size_t in, size_t n, size_t x_floats, size_t w_floats,
                             int special)
 {
@@ -311,16 +314,16 @@ typedef const struct mmoe_kernels tables;
 static void check_dense(tables *plain, tables *k, size_t rows, size_t in, size_t n, int special)
 {
     for (int relu = 0; relu < 2; relu++) {
+        const size_t width = panel_width(n);
         struct data d = new_data(rows, in, n, in, panel_floats(in, n), special);
-        (relu ? plain->dense_relu : plain->dense_linear)(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys,
-                                                         in, n);
-        (relu ? k->dense_relu : k->dense_linear)(d.x, d.xs, rows, d.w, d.other + MOST, d.ys, in, n);
+        plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, n, width, relu, 0);
+        k->dense(d.x, d.xs, rows, d.w, d.other + MOST, d.ys, in, n, width, relu, 1);
         guards_hold(&d, "dense", n);
-        same_bits(&d, relu ? "dense_relu" : "dense_linear", k->isa, 0);
+        same_bits(&d, relu ? "dense, relu" : "dense", k->isa, 0);
         for (size_t r = 0; r < rows && !special; r++)
             for (size_t j = 0; j < n; j++) {
-                const size_t panel = j / 48 * 48,
-                             pitch = n - panel < 48 ? (n - panel + 7) / 8 * 8 : 48;
+                const size_t panel = j / width * width,
+                             pitch = n - panel < width ? (n - panel + 7) / 8 * 8 : width;
                 const float *w = d.w + (1 + in) * panel + (j - panel), *x = d.x + r * d.xs;
                 double sum = (double)w[0], size = fabs(sum);
                 for (size_t i = 0; i < in; i++) {
@@ -509,12 +512,12 @@ static void a_row_does_not_see_its_batch(void **state)
     (void)state;
     tables *k = best();
     struct data d = new_data(ROWS, 97, 100, 97, panel_floats(97, 100), 0);
-    k->dense_relu(d.x, d.xs, ROWS, d.w, d.plain + MOST, d.ys, 97, 100);
+    k->dense(d.x, d.xs, ROWS, d.w, d.plain + MOST, d.ys, 97, 100, 48, 1, 0);
     for (size_t r = 0, n; r < ROWS; r += n) {
         n = 1 + r % 5 < ROWS - r ? 1 + r % 5 : ROWS - r;
-        k->dense_relu(d.x + r * d.xs, d.xs, n, d.w, d.other + MOST + r * d.ys, d.ys, 97, 100);
+        k->dense(d.x + r * d.xs, d.xs, n, d.w, d.other + MOST + r * d.ys, d.ys, 97, 100, 48, 1, 0);
     }
-    same_bits(&d, "dense_relu", k->isa, 1);
+    same_bits(&d, "dense", k->isa, 1);
     free_data(&d);
 }
 
