@@ -86,7 +86,7 @@ static void changes(const struct plan *p, const struct model *original, struct t
 static void choices(const struct plan *p, struct text *to)
 {
     text_print(to, " * Chosen: target %s (%s); %d rows a block, so that a block's values take %zu bytes.\n",
-               p->target->name, p->target->about, p->row_block, p->scratch_floats * sizeof(float));
+               p->target->name, p->target->about, p->rows.block, p->scratch_floats * sizeof(float));
 }
 
 static void contract(struct text *to)

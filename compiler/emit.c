@@ -14,15 +14,17 @@
 
 /* A kernel with its sizes. Equal layers share one. */
 struct instance {
+    bool lanes;             /* the form over lanes */
     enum kernel kernel;
     enum act act;
-    int in, out, experts, panel;
-    bool relu;
+    int in, out, experts, panel, room, relu;
     const char *name;       /* dense_272_256_relu */
 };
 
 /* Past so many different kernels they take sizes as arguments, so that text stays bounded. */
 #define MOST_INSTANCES 64
+
+#define MOST_CASES 12               /* of the numbers of vectors or columns in a tile */
 
 struct emitter {
     struct job *job;
@@ -32,6 +34,8 @@ struct emitter {
     struct instance *instances;
     int n_instances;
     bool sizes_in_calls;
+    const char *isa;        /* of the section */
+    bool in_lanes;          /* does the instruction set of the section have the lanes' form? */
     const char *weights;    /* their C name; NULL: in a file of their own */
 };
 
@@ -47,21 +51,23 @@ static const char *print(struct emitter *e, const char *format, ...)
 
 /* ---- instances --------------------------------------------------------------------------------------------------- */
 
-static struct instance wanted(const struct emitter *e, const struct step *st)
+static struct instance wanted(const struct emitter *e, bool lanes, const struct step *st)
 {
-    struct instance i = {st->kernel, st->kernel == KERNEL_act ? st->act : 0, st->in, st->out, st->experts, st->panel, st->relu, NULL};
-    if (e->sizes_in_calls)
-        i.in = i.out = i.experts = i.panel = i.relu = 0;
+    struct instance i = {.lanes = lanes, .kernel = st->kernel};
+    if (st->kernel == KERNEL_act)
+        i.act = st->act;
+    if (!e->sizes_in_calls)
+        i = (struct instance){lanes, i.kernel, i.act, st->in, st->out, st->experts, st->panel, st->room, st->relu, NULL};
     return i;
 }
 
-static const struct instance *find_instance(const struct emitter *e, const struct step *st)
+static const struct instance *find_instance(const struct emitter *e, bool lanes, const struct step *st)
 {
-    struct instance w = wanted(e, st);
+    struct instance w = wanted(e, lanes, st);
     for (int i = 0; i < e->n_instances; i++) {
         const struct instance *k = &e->instances[i];
-        if (k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->out == w.out && k->experts == w.experts &&
-            k->relu == w.relu)
+        if (k->lanes == lanes && k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->out == w.out &&
+            k->experts == w.experts && k->room == w.room && k->relu == w.relu)
             return k;
     }
     return NULL;
@@ -70,31 +76,44 @@ static const struct instance *find_instance(const struct emitter *e, const struc
 static int widest_panel(const struct emitter *e)
 {
     int most = 8;
-    for (int i = 0; i < e->p->n_steps; i++)
-        most = e->p->steps[i].panel > most ? e->p->steps[i].panel : most;
+    for (int i = 0; i < e->p->rows.n_steps; i++)
+        most = e->p->rows.steps[i].panel > most ? e->p->rows.steps[i].panel : most;
     return most;
+}
+
+static const char *relu_name(struct emitter *e, const struct instance *i)
+{
+    return i->relu == i->out ? "_relu" : i->relu ? print(e, "_relu%d", i->relu) : "";
 }
 
 static const char *instance_name(struct emitter *e, const struct instance *i)
 {
     const char *what = i->kernel == KERNEL_act ? print(e, "act_%s", act_name(i->act)) : kernel_name(i->kernel);
+    if (i->lanes)
+        what = print(e, "%s_lanes", what);
     if (e->sizes_in_calls || i->kernel == KERNEL_ziln)
         return what;
     if (i->kernel == KERNEL_dense)
-        return print(e, "dense_%d_%d%s", i->in, i->out, i->relu ? "_relu" : "");
+        return print(e, "%s_%d_%d%s%s", what, i->in, i->out, relu_name(e, i), i->room > i->out ? "_pad" : "");
     return i->experts ? print(e, "%s_%d_%d", what, i->experts, i->out) : print(e, "%s_%d", what, i->out);
+}
+
+static void find_form(struct emitter *e, const struct form *f, bool lanes)
+{
+    for (int i = 0; i < f->n_steps; i++) {
+        if (find_instance(e, lanes, &f->steps[i]))
+            continue;
+        struct instance *k = &e->instances[e->n_instances++];
+        *k = wanted(e, lanes, &f->steps[i]);
+        k->name = instance_name(e, k);
+    }
 }
 
 static void find_instances(struct emitter *e)
 {
     e->n_instances = 0;
-    for (int i = 0; i < e->p->n_steps; i++) {
-        if (find_instance(e, &e->p->steps[i]))
-            continue;
-        struct instance *k = &e->instances[e->n_instances++];
-        *k = wanted(e, &e->p->steps[i]);
-        k->name = instance_name(e, k);
-    }
+    find_form(e, &e->p->rows, false);
+    find_form(e, &e->p->lanes, true);
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
@@ -110,68 +129,107 @@ static const char *at(struct emitter *e, const struct place *at)
     return at->at ? print(e, "%c + %zu", names[at->region], at->at) : print(e, "%c", names[at->region]);
 }
 
-static const char *sizes(struct emitter *e, const struct step *st)
+static const char *sizes(struct emitter *e, const struct step *st, bool lanes)
 {
     if (!e->sizes_in_calls || st->kernel == KERNEL_ziln)
         return "";
+    if (st->kernel == KERNEL_dense && lanes)
+        return print(e, ", %d, %d, %d", st->in, st->out, st->relu);
     if (st->kernel == KERNEL_dense)
-        return print(e, ", %d, %d, %d, %d", st->in, st->out, st->panel, st->relu);
+        return print(e, ", %d, %d, %d, %d, %d", st->in, st->out, st->room, st->panel, st->relu);
     return st->experts ? print(e, ", %d, %d", st->experts, st->out) : print(e, ", %d", st->out);
 }
 
-static void add_expert_lists(struct emitter *e)
+static void add_rows_list(struct emitter *e, const struct step *st)
 {
-    int next = 0;
-    for (int i = 0; i < e->p->n_steps; i++) {
-        const struct step *st = &e->p->steps[i];
-        if (st->kernel != KERNEL_mix || st->list != next)
-            continue;
-        text_print(e->to,
-                   "/* Where each expert's output lies in scratch, and the stride of its rows, in floats. */\n"
-                   "static const size_t experts_%d[%d][2] = {", next++, st->experts);
-        for (int k = 0; k < st->experts; k++)
-            text_print(e->to, "%s{%zu, %zu},", k % 8 ? " " : "\n    ", st->expert[k].at, st->expert[k].stride);
-        text_print(e->to, "\n};\n\n");
-    }
+    text_print(e->to,
+               "/* Where each expert's output lies in scratch, and the stride of its rows, in floats. */\n"
+               "static const size_t experts_%d[%d][2] = {", st->list, st->experts);
+    for (int k = 0; k < st->experts; k++)
+        text_print(e->to, "%s{%zu, %zu},", k % 8 ? " " : "\n    ", st->expert[k].at, st->expert[k].stride);
+    text_print(e->to, "\n};\n\n");
 }
 
-static void add_call(struct emitter *e, int i, const char *isa)
+static void add_lanes_list(struct emitter *e, const struct step *st)
 {
-    const struct step *st = &e->p->steps[i];
-    const char *name = find_instance(e, st)->name;
-    struct text line = {.arena = &e->job->arena};
-    if (st->kernel == KERNEL_mix)
-        text_print(&line, "    %s__%s(%s, %s, s, experts_%d, rows", name, isa, at(e, &st->g), stride(e, &st->g),
-                   st->list);
-    else
-        text_print(&line, "    %s__%s(%s, %s, rows", name, isa, at(e, &st->x), stride(e, &st->x));
-    if (st->kernel == KERNEL_dense || st->kernel == KERNEL_dice)
-        text_print(&line, ", w + %zu", st->w);
-    text_print(&line, ", %s, %s%s);", at(e, &st->y), stride(e, &st->y), sizes(e, st));
-    text_print(e->to, "%-88s /* %s */\n", line.data, comment_text(e->job, st->what));
+    text_print(e->to, "/* Where each expert's output lies in scratch, rows in lanes. */\n"
+                      "static const size_t lanes_experts_%d[%d] = {", st->list, st->experts);
+    for (int k = 0; k < st->experts; k++)
+        text_print(e->to, "%s%zu,", k % 12 ? " " : "\n    ", st->expert[k].at);
+    text_print(e->to, "\n};\n\n");
+}
+
+static void add_expert_lists(struct emitter *e, const struct form *f, void (*add)(struct emitter *, const struct step *))
+{
+    int next = 0;
+    for (int i = 0; i < f->n_steps; i++)
+        if (f->steps[i].kernel == KERNEL_mix && f->steps[i].list == next) {
+            add(e, &f->steps[i]);
+            next++;
+        }
 }
 
 /* The drawn map of scratch: what lies where, and for which calls. */
-static void add_map(struct emitter *e)
+static void add_map(struct emitter *e, const struct form *f, const char *how)
 {
-    const struct plan *p = e->p;
-    text_print(e->to, "/* Scratch, in floats, for %d rows; calls are counted from 1.\n", p->row_block);
-    for (int i = 0; i < p->n_buffers; i++) {
-        const struct buffer *b = &p->buffers[i];
-        const struct value *v = &p->model->values[b->value];
+    text_print(e->to, "/* Scratch, in floats, for %d rows%s; calls are counted from 1.\n", f->block, how);
+    for (int i = 0; i < f->n_buffers; i++) {
+        const struct buffer *b = &f->buffers[i];
+        const struct value *v = &e->p->model->values[b->value];
         text_print(e->to, " *   %8zu .. %8zu   calls %3d .. %3d   %s, %d columns\n", b->at, b->at + b->floats - 1,
                    b->from + 1, b->to + 1, comment_text(e->job, v->name), v->width);
     }
     text_print(e->to, " */\n");
 }
 
-static void add_calls(struct emitter *e, const char *isa)
+static const char *row_arguments(struct emitter *e, const struct step *st)
 {
-    text_print(e->to,
-               "static TARGET void block__%s(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)\n"
-               "{\n", isa);
-    for (int i = 0; i < e->p->n_steps; i++)
-        add_call(e, i, isa);
+    if (st->kernel == KERNEL_mix)
+        return print(e, "%s, %s, s, experts_%d, rows, %s, %s", at(e, &st->g), stride(e, &st->g), st->list, at(e, &st->y),
+                     stride(e, &st->y));
+    const char *w = st->kernel == KERNEL_dense || st->kernel == KERNEL_dice ? print(e, "w + %zu, ", st->w) : "";
+    return print(e, "%s, %s, rows, %s%s, %s", at(e, &st->x), stride(e, &st->x), w, at(e, &st->y), stride(e, &st->y));
+}
+
+static const char *lanes_arguments(struct emitter *e, const struct step *st)
+{
+    const char *x = at(e, &st->x), *y = at(e, &st->y);
+    switch (st->kernel) {
+    case KERNEL_load: return print(e, "%s, xs, rows, %s", x, y);
+    case KERNEL_store: return print(e, "%s, rows, %s, %zu", x, y, st->y.stride);
+    case KERNEL_mix: return print(e, "%s, s, lanes_experts_%d, lanes, %s", at(e, &st->g), st->list, y);
+    case KERNEL_dense: case KERNEL_dice: return print(e, "%s, lanes, w + %zu, %s", x, st->w, y);
+    default: return print(e, "%s, lanes, %s", x, y);
+    }
+}
+
+static void add_calls(struct emitter *e, const struct form *f, bool lanes)
+{
+    for (int i = 0; i < f->n_steps; i++) {
+        const struct step *st = &f->steps[i];
+        const char *arguments = lanes ? lanes_arguments(e, st) : row_arguments(e, st);
+        const char *line = print(e, "    %s__%s(%s%s);", find_instance(e, lanes, st)->name, e->isa, arguments,
+                                 sizes(e, st, lanes));
+        text_print(e->to, "%-88s /* %s */\n", line, comment_text(e->job, st->what));
+    }
+}
+
+/* Where the plan says so, rows are few and known, and everything is inlined. */
+static bool straight(const struct emitter *e) { return e->in_lanes && e->p->straight; }
+
+static const char *body(const struct emitter *e) { return straight(e) ? "BLOCK_BODY TARGET" : "static TARGET"; }
+
+static void add_blocks(struct emitter *e)
+{
+    const char *const arguments = "const float *w, const float *x, size_t xs, size_t rows, float *y, float *s";
+    text_print(e->to, "%s void block__%s(%s)\n{\n", body(e), e->isa, arguments);
+    add_calls(e, &e->p->rows, false);
+    text_print(e->to, "}\n\n");
+    if (!e->in_lanes)
+        return;
+    text_print(e->to, "static TARGET void lanes__%s(%s)\n{\n", e->isa, arguments);
+    text_print(e->to, "    const size_t lanes = (rows + VL - 1) / VL * VL;\n\n");
+    add_calls(e, &e->p->lanes, true);
     text_print(e->to, "}\n\n");
 }
 
@@ -196,34 +254,110 @@ static bool uses(const struct emitter *e, enum kernel kernel)
 }
 
 /* The functions of math.h that the kernels call. */
-static void add_math(struct emitter *e, const char *isa)
+static void add_math(struct emitter *e)
 {
-    static const struct { enum kernel kernel; const char *functions[2]; } calls[] = {
-        {KERNEL_dice, {"v_sigmoid"}},
-        {KERNEL_softmax, {"v_exp"}}, {KERNEL_ziln, {"v_softplus", "v_exp"}},
+    static const struct { enum kernel kernel; const char *function; } calls[] = {
+        {KERNEL_dice, "v_dice"}, {KERNEL_softmax, "v_exp"}, {KERNEL_ziln, "v_ziln"},
     };
-    const char **names = NEW_ARRAY(e->job, 2 * COUNT(calls) + (size_t)e->n_instances, const char *);
+    const char **names = NEW_ARRAY(e->job, COUNT(calls) + (size_t)e->n_instances, const char *);
     int n = 0;
     for (size_t i = 0; i < COUNT(calls); i++)
-        for (int k = 0; uses(e, calls[i].kernel) && k < 2 && calls[i].functions[k]; k++)
-            names[n++] = calls[i].functions[k];
+        if (uses(e, calls[i].kernel))
+            names[n++] = calls[i].function;
     for (int i = 0; i < e->n_instances; i++)
         if (e->instances[i].kernel == KERNEL_act)
             names[n++] = print(e, "v_%s", act_name(e->instances[i].act));
-    math_add(e->job, e->to, names, n, isa);
+    math_add(e->job, e->to, names, n, e->isa);
 }
 
-static void add_tiles(struct emitter *e, const char *isa)
+static int divide_up(int n, int by) { return (n + by - 1) / by; }
+
+/* Marks the sizes of `all` things in groups of at most `most`, as equal as can be. */
+static void mark_groups(bool *occurs, int all, int most)
 {
-    const struct word words[] = {
-        {"TILE", print(e, "tile__%s", isa)},
-        {"TILE_COLUMNS", print(e, "tile_columns__%s", isa)},
-        {"PANEL_ROWS", print(e, "panel_rows__%s", isa)},
-        {"BODY", "static TARGET"},
+    int groups = divide_up(all, most);
+    occurs[all / groups] = occurs[divide_up(all, groups)] = true;
+}
+
+static const char *list_cases(struct emitter *e, const bool *occurs)
+{
+    struct text t = {.arena = &e->job->arena};
+    for (int k = 1; k <= MOST_CASES; k++)
+        if (occurs[k])
+            text_print(&t, "%sCASE(%d)", t.length ? " " : "", k);
+    return t.data;
+}
+
+/* Which numbers of vectors the tiles of dense layers have. ORDER with templates/dense_tile.c. */
+static const char *vecs_cases(struct emitter *e)
+{
+    bool occurs[MOST_CASES + 1] = {false};
+    const struct isa *isa = find_isa(e->isa);
+    for (int i = 0; i < e->p->rows.n_steps; i++) {
+        const struct step *st = &e->p->rows.steps[i];
+        if (st->kernel != KERNEL_dense)
+            continue;
+        int last = st->out % st->panel ? st->out % st->panel : st->panel;
+        for (int rows = 1; rows <= (straight(e) ? 3 : isa->tile_rows); rows++) {
+            int fit = isa->accumulators / rows, most = fit < isa->most_vecs ? fit : isa->most_vecs;
+            int widest = divide_up(widest_panel(e), isa->vl);
+            most = most < widest ? most : widest;
+            mark_groups(occurs, divide_up(divide_up(last, 8) * 8, isa->vl), most);
+            if (st->out > st->panel)
+                mark_groups(occurs, divide_up(st->panel, isa->vl), most);
+        }
+    }
+    return list_cases(e, occurs);
+}
+
+/* Which numbers of columns the tiles with rows in lanes have. ORDER with templates/dense_lanes.c. */
+static const char *columns_cases(struct emitter *e)
+{
+    bool occurs[MOST_CASES + 1] = {false};
+    const struct isa *isa = find_isa(e->isa);
+    for (int i = 0; i < e->p->lanes.n_steps; i++) {
+        const struct step *st = &e->p->lanes.steps[i];
+        for (int vecs = 1; st->kernel == KERNEL_dense && vecs <= 2; vecs++) {
+            int fit = isa->accumulators / vecs;
+            mark_groups(occurs, st->out, fit < isa->most_columns ? fit : isa->most_columns);
+        }
+    }
+    return list_cases(e, occurs);
+}
+
+static void add_tiles(struct emitter *e)
+{
+    const struct word rows[] = {
+        {"TILE", print(e, "tile__%s", e->isa)},
+        {"TILE_COLUMNS", print(e, "tile_columns__%s", e->isa)},
         {"WIDEST", print(e, "%d", widest_panel(e))},
+        {"VECS_CASES", vecs_cases(e)},
     };
-    template_add(e->job, e->to, "dense_tile.c", "tile", isa, words, (int)COUNT(words));
+    const struct word panel[] = {
+        {"TILE_COLUMNS", print(e, "tile_columns__%s", e->isa)},
+        {"PANEL_ROWS", print(e, "panel_rows__%s", e->isa)},
+    };
+    const struct word lanes[] = {
+        {"LANES_TILE", print(e, "lanes_tile__%s", e->isa)},
+        {"LANES_COLUMNS", print(e, "lanes_columns__%s", e->isa)},
+        {"LANES_PANEL", print(e, "lanes_panel__%s", e->isa)},
+        {"COLUMNS_CASES", columns_cases(e)},
+    };
+    template_add(e->job, e->to, "dense_tile.c", "tile", e->isa, rows, (int)COUNT(rows));
     text_print(e->to, "\n");
+    if (!straight(e)) {
+        template_add(e->job, e->to, "dense_tile.c", "rows", e->isa, panel, (int)COUNT(panel));
+        text_print(e->to, "\n");
+    }
+    if (!e->in_lanes)
+        return;
+    template_add(e->job, e->to, "dense_lanes.c", "tile", e->isa, lanes, (int)COUNT(lanes));
+    text_print(e->to, "\n");
+}
+
+static const char *then_relu(struct emitter *e, const struct instance *k)
+{
+    return k->relu == k->out ? ", then relu" : k->relu ? print(e, ", then relu of the first %d", k->relu) : "";
 }
 
 /* What a kernel computes, in a line. */
@@ -232,8 +366,8 @@ static const char *about(struct emitter *e, const struct instance *k)
     const char *columns = e->sizes_in_calls ? "n columns" : print(e, "%d column%s", k->out, k->out == 1 ? "" : "s");
     switch (k->kernel) {
     case KERNEL_dense:
-        return e->sizes_in_calls ? "y = x W + b, then relu if asked for: in inputs, out columns."
-                                 : print(e, "y = x W + b%s: %d inputs, %s.", k->relu ? ", then relu" : "", k->in, columns);
+        return e->sizes_in_calls ? "y = x W + b, then relu of the first columns: in inputs, out columns."
+                                 : print(e, "y = x W + b%s: %d inputs, %s.", then_relu(e, k), k->in, columns);
     case KERNEL_act: return print(e, "y = %s(x): %s.", act_name(k->act), columns);
     case KERNEL_dice: return print(e, "EasyRec's Dice: %s.", columns);
     case KERNEL_softmax: return print(e, "y = exp(x - max x) / sum: %s.", columns);
@@ -243,25 +377,43 @@ static const char *about(struct emitter *e, const struct instance *k)
     case KERNEL_max: return print(e, "The largest of %s.", columns);
     case KERNEL_argmax: return print(e, "The number of the first largest of %s.", columns);
     case KERNEL_ziln: return "EasyRec's zero-inflated log-normal mean, from three logits.";
+    case KERNEL_load: return print(e, "Rows into lanes: %s.", columns);
     case N_KERNELS: break;
     }
     bug("a kernel of no kind");
 }
 
-static void add_kernel(struct emitter *e, const struct instance *k, const char *isa)
+/* Words of a dense layer's kernel; returns how many. */
+static int dense_words(struct emitter *e, const struct instance *k, struct word *words)
 {
-    struct word words[10];
     int n = 0;
     bool args = e->sizes_in_calls;
-    words[n++] = (struct word){"NAME", print(e, "%s__%s", k->name, isa)};
+    words[n++] = (struct word){"IN", args ? "in" : print(e, "%d", k->in)};
+    words[n++] = (struct word){"OUT", args ? "out" : print(e, "%d", k->out)};
+    words[n++] = (struct word){"RELU", args ? "relu" : print(e, "%d", k->relu)};
+    if (k->lanes) {
+        words[n++] = (struct word){"LANES_SIZES", args ? ", size_t in, size_t out, size_t relu" : ""};
+        words[n++] = (struct word){"LANES_PANEL", print(e, "lanes_panel__%s", e->isa)};
+        return n;
+    }
+    words[n++] = (struct word){"ROOM", args ? "room" : print(e, "%d", k->room)};
+    words[n++] = (struct word){"PANEL", args ? "panel" : print(e, "%d", k->panel)};
+    words[n++] = (struct word){"AHEAD", print(e, "%d", e->p->ahead)};
+    words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out, size_t room, size_t panel, size_t relu" : ""};
+    words[n++] = (struct word){"PANEL_ROWS", print(e, straight(e) ? "tile_columns__%s" : "panel_rows__%s", e->isa)};
+    return n;
+}
+
+static void add_kernel(struct emitter *e, const struct instance *k)
+{
+    struct word words[12];
+    int n = 0;
+    bool args = e->sizes_in_calls;
+    words[n++] = (struct word){k->lanes ? "LANES_NAME" : "NAME", print(e, "%s__%s", k->name, e->isa)};
+    if (!k->lanes)
+        words[n++] = (struct word){"BODY", body(e)};
     if (k->kernel == KERNEL_dense) {
-        words[n++] = (struct word){"IN", args ? "in" : print(e, "%d", k->in)};
-        words[n++] = (struct word){"OUT", args ? "out" : print(e, "%d", k->out)};
-        words[n++] = (struct word){"PANEL", args ? "panel" : print(e, "%d", k->panel)};
-        words[n++] = (struct word){"RELU", args ? "relu" : print(e, "%d", k->relu)};
-        words[n++] = (struct word){"AHEAD", print(e, "%d", e->p->ahead)};
-        words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out, size_t panel, int relu" : ""};
-        words[n++] = (struct word){"PANEL_ROWS", print(e, "panel_rows__%s", isa)};
+        n += dense_words(e, k, words + n);
     } else if (k->kernel != KERNEL_ziln) {
         words[n++] = (struct word){"N", args ? "n" : print(e, "%d", k->out)};
         words[n++] = (struct word){"SIZES", !args ? "" : k->kernel == KERNEL_mix ? ", size_t experts, size_t n" : ", size_t n"};
@@ -271,29 +423,48 @@ static void add_kernel(struct emitter *e, const struct instance *k, const char *
     if (k->kernel == KERNEL_act)
         words[n++] = (struct word){"FUNCTION", print(e, "v_%s", act_name(k->act))};
     text_print(e->to, "/* %s Template: %s. */\n", about(e, k), template_file(k->kernel));
-    template_add(e->job, e->to, template_file(k->kernel), "kernel", isa, words, n);
+    template_add(e->job, e->to, template_file(k->kernel), k->lanes ? "lanes" : "kernel", e->isa, words, n);
+    text_print(e->to, "\n");
+}
+
+static void add_score_of_isa(struct emitter *e)
+{
+    const char *outputs = print(e, "%d", e->p->outputs), *score = print(e, "score__%s", e->isa);
+    const char *block = print(e, "block__%s", e->isa), *few = print(e, "few__%s", e->isa);
+    const struct word rows[] = {
+        {"SCORE_ISA", score}, {"BLOCK", block}, {"ROW_BLOCK", print(e, "%d", e->p->rows.block)}, {"OUTPUTS", outputs},
+    };
+    const struct word few_rows[] = {{"FEW", few}, {"BLOCK", block}, {"OUTPUTS", outputs}};
+    const struct word lanes[] = {
+        {"SCORE_ISA", score}, {"BLOCK", straight(e) ? few : block}, {"LANES_BLOCK", print(e, "lanes__%s", e->isa)},
+        {"LANES_FROM", print(e, "%d", lanes_from(e->p, e->isa))}, {"OUTPUTS", outputs},
+    };
+    if (straight(e)) {
+        template_add(e->job, e->to, "frame.c", "few", NULL, few_rows, (int)COUNT(few_rows));
+        text_print(e->to, "\n");
+    }
+    if (e->in_lanes)
+        template_add(e->job, e->to, "frame.c", "score_lanes", NULL, lanes, (int)COUNT(lanes));
+    else
+        template_add(e->job, e->to, "frame.c", "score", NULL, rows, (int)COUNT(rows));
     text_print(e->to, "\n");
 }
 
 static void add_isa(struct emitter *e, const char *isa)
 {
-    const struct word words[] = {
-        {"SCORE_ISA", print(e, "score__%s", isa)},
-        {"BLOCK", print(e, "block__%s", isa)},
-        {"ROW_BLOCK", print(e, "%d", e->p->row_block)},
-        {"OUTPUTS", print(e, "%d", e->p->outputs)},
-    };
+    e->isa = isa;
+    e->in_lanes = lanes_from(e->p, isa) < INT_MAX;
     bool x86 = strncmp(isa, "avx", 3) == 0;
     text_print(e->to, "/* ---- %s ---- */\n\n%s", isa, x86 ? "#if defined __x86_64__\n" : "");
     template_add(e->job, e->to, "simd.h", print(e, "words_%s", isa), NULL, NULL, 0);
     text_print(e->to, "\n");
-    add_math(e, isa);
-    add_tiles(e, isa);
+    add_math(e);
+    add_tiles(e);
     for (int i = 0; i < e->n_instances; i++)
-        add_kernel(e, &e->instances[i], isa);
-    add_calls(e, isa);
-    template_add(e->job, e->to, "frame.c", "score", NULL, words, (int)COUNT(words));
-    text_print(e->to, "\n");
+        if (e->in_lanes || !e->instances[i].lanes)
+            add_kernel(e, &e->instances[i]);
+    add_blocks(e);
+    add_score_of_isa(e);
     template_add(e->job, e->to, "simd.h", "undef_words", NULL, NULL, 0);
     text_print(e->to, "%s\n", x86 ? "#endif\n" : "");
 }
@@ -445,9 +616,14 @@ static void emit_c(struct emitter *e, const struct weights *w, const struct expe
         add_expected(e, want);
     }
     add_output_names(e);
-    add_expert_lists(e);
-    add_map(e);
+    add_expert_lists(e, &e->p->rows, add_rows_list);
+    add_map(e, &e->p->rows, "");
     text_print(e->to, "\n");
+    if (e->p->lanes.n_steps) {
+        add_expert_lists(e, &e->p->lanes, add_lanes_list);
+        add_map(e, &e->p->lanes, " in lanes, each value [column][LANES]");
+        text_print(e->to, "\n");
+    }
     for (size_t i = 0; i < COUNT(e->p->target->isas) && e->p->target->isas[i]; i++)
         add_isa(e, e->p->target->isas[i]);
     add_score(e);
@@ -500,7 +676,7 @@ struct generated *emit(struct job *job, const struct plan *p, const struct weigh
     struct generated *g = NEW(job, struct generated);
     g->c.arena = g->h.arena = &job->arena;
     struct emitter e = {.job = job, .p = p, .from = from, .to = &g->c};
-    e.instances = NEW_ARRAY(job, (size_t)p->n_steps, struct instance);
+    e.instances = NEW_ARRAY(job, (size_t)(p->rows.n_steps + p->lanes.n_steps), struct instance);
     find_instances(&e);
     if (e.n_instances > MOST_INSTANCES) {
         e.sizes_in_calls = true;

@@ -459,14 +459,14 @@ static const struct {
 };
 
 /* An output: its name is prefix, tower, suffix. */
-struct form {
+struct output_form {
     const char *prefix, *suffix;
     enum derived value;
     bool vector;
     enum output_type type;
 };
 
-static const struct form binary[] = {
+static const struct output_form binary[] = {
     {"logits_", "", LOGITS, false, FLOAT_OUTPUT},
     {"probs_", "", SIGMOID, false, FLOAT_OUTPUT},
     {NULL, NULL, 0, false, 0},
@@ -504,7 +504,7 @@ static const struct form binary[] = {
 /* By loss type; `classes` is what num_class must be, 0 for any. No form: not a ranking tower's. */
 static const struct {
     uint32_t classes;
-    const struct form *forms;
+    const struct output_form *forms;
 } heads[] = {
     [EASYREC__LOSS_TYPE__CLASSIFICATION] = {0, binary},         /* or classes */
     [EASYREC__LOSS_TYPE__L2_LOSS] = {1, value},
@@ -530,7 +530,7 @@ static const char *loss_name(int loss)
     return v ? v->name : "?";
 }
 
-static const struct form *forms_of(int loss)
+static const struct output_form *forms_of(int loss)
 {
     return loss >= 0 && loss < (int)COUNT(heads) ? heads[loss].forms : NULL;
 }
@@ -538,7 +538,7 @@ static const struct form *forms_of(int loss)
 static void check_loss(struct lowering *lo, const Easyrec__TaskTower *tower, int loss,
                        struct pos pos)
 {
-    const struct form *forms = forms_of(loss);
+    const struct output_form *forms = forms_of(loss);
     if (!forms)
         blame(lo->job, BAD_INPUT, pos, "loss", NULL,
               "%s is not a loss of ranking towers: EasyRec makes no prediction for it",
@@ -589,7 +589,7 @@ static int derive(struct head *h, enum derived d)
 }
 
 /* EasyRec's dictionary of predictions: a later value under a name takes the earlier one's place. */
-static void set_output(struct head *h, const struct form *form)
+static void set_output(struct head *h, const struct output_form *form)
 {
     struct lowering *lo = h->lo;
     struct model *m = lo->m;
@@ -609,7 +609,7 @@ static void set_output(struct head *h, const struct form *form)
 
 static void add_head(struct head *h, int loss, uint32_t num_class)
 {
-    const struct form *form = forms_of(loss);
+    const struct output_form *form = forms_of(loss);
     if (loss == EASYREC__LOSS_TYPE__CLASSIFICATION && num_class > 1)
         form = classes;
     for (; form->prefix; form++)

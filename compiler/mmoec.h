@@ -16,6 +16,7 @@
 #ifndef MMOEC_H
 #define MMOEC_H
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -376,6 +377,15 @@ struct numerics {
     int number;                     /* in the record */
 };
 
+/* An instruction set. Numbers but the last two: ORDER with templates/simd.h, whose words of the same name they are. */
+struct isa {
+    const char *name;
+    int vl, accumulators, tile_rows, most_vecs, most_columns;
+    int lanes_from, tiny_lanes_from;        /* so many rows of a small model pay a block in lanes; 0: never */
+};
+
+const struct isa *find_isa(const char *name);           /* bug() if there is none */
+
 /* A kind of machine. */
 struct target {
     const char *name;               /* --target */
@@ -401,13 +411,16 @@ const char *kernel_name(enum kernel kernel);            /* "dense" */
 
 enum region { IN_X, IN_SCRATCH, IN_Y };
 
-/* Where a block's rows of a value lie: at + row * stride floats in the region. */
+/* Where a block's rows of a value lie: at + row * stride floats in the region; in scratch, with rows in lanes, at +
+   column * LANES + row. */
 struct place {
     enum region region;
     int value;                      /* in scratch: whose buffer it is; a slice lies in its parent's */
     size_t at;                      /* floats */
     size_t stride;                  /* floats; IN_X: the caller's, 0 here */
 };
+
+#define LANES 32                    /* rows of a block in lanes: a multiple of every vector; ORDER with templates/simd.h */
 
 /* A call of a kernel over a block of rows. Which fields count is said by the kernel's row. */
 struct step {
@@ -418,10 +431,11 @@ struct step {
     size_t w;                       /* floats from the start of the arena */
     int in, out;                    /* dense; others: `out` columns */
     int panel;                      /* dense: most columns of a panel, a multiple of 8 */
-    bool relu;                      /* dense: applied to its sums */
+    int room;                       /* dense: columns from y on that may be written: padding need not be masked */
+    int relu;                       /* dense: applied to so many of its sums, the first */
     int experts;                    /* mix */
     struct place *expert;           /* mix: [experts], all in scratch */
-    int list;                       /* mix: number of its list of experts; mixtures over equal lists share one */
+    int list;                       /* mix: number of its list of experts; a form's mixtures over equal lists share one */
     const char *what;               /* for the comment beside the call: the values it makes */
 };
 
@@ -440,6 +454,16 @@ struct buffer {
     int from, to;                   /* steps that write it first and read it last */
 };
 
+/* How a block of rows is scored: kernels called one after the other, and the scratch that they share. */
+struct form {
+    struct step *steps;
+    int n_steps;                    /* 0: the plan has no such form */
+    struct buffer *buffers;
+    int n_buffers;
+    int block;                      /* rows of a block, at most */
+    size_t scratch_floats;          /* a multiple of 16 */
+};
+
 #define TEST_ROWS 36                /* of the self test: in batches of 1, 2, ... 8, that is every row tile, then all at once */
 #define ARENA_SLACK 16              /* floats after the last weight that a vector load may touch */
 
@@ -447,22 +471,22 @@ struct plan {
     const struct model *model;
     const struct target *target;
     const struct numerics *numerics;
-    struct step *steps;
-    int n_steps;
+    struct form rows;               /* every value [row][column]; lanes are outputs */
+    struct form lanes;              /* of small models: [column][LANES]; lanes are rows */
     struct packed *packed;          /* in order of use */
     int n_packed;
-    struct buffer *buffers;
-    int n_buffers;
-    int row_block;
-    bool small;                     /* all weights and a block's values fit into the nearest cache */
+    bool small;                     /* all weights fit into the nearest cache: each layer is one panel */
+    bool straight;                  /* small, and of few calls: those for 1, 2 and 3 rows are inlined, sizes and all */
     bool ahead;                     /* do dense kernels prefetch weights? */
     int inputs, outputs;            /* floats a row */
-    size_t scratch_floats;          /* of scoring; a multiple of 16 */
+    size_t scratch_floats;          /* of scoring: that of the larger form */
     size_t weight_floats;           /* ARENA_SLACK included; a multiple of 16 */
     size_t test_floats;             /* scratch beyond scoring's that the self test needs */
 };
 
 struct plan *make_plan(struct job *job, const struct model *m);
+/* So many rows or more are scored in lanes by that instruction set; INT_MAX: none are. */
+int lanes_from(const struct plan *p, const char *isa);
 void check_plan(const struct plan *p);                  /* bug() if buffers overlap, ... */
 void print_plan(const struct plan *p, struct text *to);
 

@@ -8,15 +8,35 @@
  * Decisions, in the order they are made:
  *  - where values live: slices lie in their parent's buffer; element-wise operations work in place where nothing
  *    else reads what they overwrite;
- *  - steps: a dense layer becomes a call for each run of columns of a part with the same epilogue (relu is applied
+ *  - steps: a dense layer becomes a call for each run of columns of a part with relu, then without (it is applied
  *    by the dense kernel, other activations by a kernel of their own);
  *  - scratch: buffers whose lives do not overlap share memory, first fit in the order of steps;
  *  - how many rows are scored together: as many as the target's record says, fewer if scratch would grow too large.
+ *
+ * A small model gets a second list of calls, for more than a few rows: the same steps with rows in lanes, so that vectors
+ * are full whatever the widths of layers, between a step that loads x and those that store y.
  */
 #include "mmoec.h"
 
 #include <assert.h>
 #include <string.h>
+
+/* From how many rows on a block in lanes is faster than so many rows, one to three at a time, was measured on a model of
+   8608 multiply-adds, and on one of 976. A block costs what a whole vector of rows does. */
+static const struct isa isas[] = {
+    {"avx512", 16, 24, 8, 8, 12, 12, 5},
+    {"avx2", 8, 12, 6, 8, 12, 7, 5},
+    {"neon", 4, 24, 8, 8, 12, 7, 5},
+    {"plain", 1, 8, 1, 8, 12, 0, 0},
+};
+
+const struct isa *find_isa(const char *name)
+{
+    for (size_t i = 0; i < COUNT(isas); i++)
+        if (strcmp(isas[i].name, name) == 0)
+            return &isas[i];
+    bug("no instruction set %s", name);
+}
 
 const struct target targets[] = {
     {"x86-64", {"avx512", "avx2", "plain"}, 64, 1024 << 10, 1 << 20, "AVX-512, AVX2 and plain C, chosen when first called"},
@@ -64,7 +84,9 @@ struct planner {
     struct home *home;      /* [n_values] */
     bool **relu;            /* [n_values][width]: columns of a dense layer whose relu the dense kernel applies */
     bool *done;             /* [n_ops]: carried out by another operation's step */
-    int room_steps, room_packed;
+    struct form *form;      /* that is being made */
+    bool in_lanes;          /* is it the lanes' form? */
+    int room_steps, room_packed, used_packed;
 };
 
 static bool overlaps(const struct planner *pl, int value, struct home h, int width)
@@ -158,35 +180,49 @@ static void find_epilogues(struct planner *pl)
 
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
 
+/* In x, where a model's input begins. */
+static struct place place_in_x(const struct planner *pl, int input, int column)
+{
+    size_t before = 0;
+    for (int i = 0; pl->m->inputs[i] != input; i++)
+        before += (size_t)pl->m->values[pl->m->inputs[i]].width;
+    return (struct place){IN_X, input, before + (size_t)column, 0};
+}
+
 static struct place place_of(const struct planner *pl, int value)
 {
     struct home h = pl->home[value];
-    if (!is_input(pl->m, h.root))
-        return (struct place){IN_SCRATCH, h.root, (size_t)h.column, round_up((size_t)pl->m->values[h.root].width, 16)};
-    size_t before = 0;
-    for (int i = 0; pl->m->inputs[i] != h.root; i++)
-        before += (size_t)pl->m->values[pl->m->inputs[i]].width;
-    return (struct place){IN_X, h.root, before + (size_t)h.column, 0};
+    if (pl->in_lanes)
+        return (struct place){IN_SCRATCH, h.root, (size_t)h.column * LANES, LANES};
+    if (is_input(pl->m, h.root))
+        return place_in_x(pl, h.root, h.column);
+    return (struct place){IN_SCRATCH, h.root, (size_t)h.column, round_up((size_t)pl->m->values[h.root].width, 16)};
 }
+
+/* So many columns, in floats. */
+static size_t columns_apart(const struct planner *pl, int columns) { return (size_t)columns * (pl->in_lanes ? LANES : 1); }
 
 static struct step *add_step(struct planner *pl, enum kernel kernel, int out, const char *what)
 {
-    struct plan *p = pl->p;
-    if (p->n_steps == pl->room_steps) {
+    struct form *f = pl->form;
+    if (f->n_steps == pl->room_steps) {
         pl->room_steps = pl->room_steps ? 2 * pl->room_steps : 32;
         struct step *more = NEW_ARRAY(pl->job, (size_t)pl->room_steps, struct step);
-        if (p->n_steps)
-            memcpy(more, p->steps, (size_t)p->n_steps * sizeof *more);
-        p->steps = more;
+        if (f->n_steps)
+            memcpy(more, f->steps, (size_t)f->n_steps * sizeof *more);
+        f->steps = more;
     }
-    p->steps[p->n_steps] = (struct step){.kernel = kernel, .out = out, .what = what};
-    return &p->steps[p->n_steps++];
+    f->steps[f->n_steps] = (struct step){.kernel = kernel, .out = out, .what = what};
+    return &f->steps[f->n_steps++];
 }
 
-/* Reserves room in the arena; returns where it lies. */
+/* Reserves room in the arena; returns where it lies. Both forms read the same arena: the second finds what the first
+   reserved, in the same order. */
 static size_t add_packed(struct planner *pl, struct packed item)
 {
     struct plan *p = pl->p;
+    if (pl->in_lanes)
+        return p->packed[pl->used_packed++].at;
     if (p->n_packed == pl->room_packed) {
         pl->room_packed = pl->room_packed ? 2 * pl->room_packed : 32;
         struct packed *more = NEW_ARRAY(pl->job, (size_t)pl->room_packed, struct packed);
@@ -235,7 +271,23 @@ static const char *run_name(const struct planner *pl, const struct op *op, int p
                          : arena_print(&pl->job->arena, "%.*s .. %.*s", n, first, layer_length(last), last);
 }
 
-static void plan_run(struct planner *pl, int i, int part, int column, int columns, bool relu)
+/* How many columns of a row may be written by a step that makes `columns` of them: what follows up to a multiple of 8 is
+   free if it is padding, or if later steps write it. */
+static int room_for(const struct planner *pl, const struct place *y, int columns)
+{
+    size_t room = round_up((size_t)columns, 8), width = round_up((size_t)pl->m->values[y->value].width, 16);
+    if (pl->in_lanes || y->at + room > width)
+        return columns;
+    for (int i = 0; i < pl->form->n_steps - 1; i++) {
+        const struct place *other = &pl->form->steps[i].y;
+        if (other->region == IN_SCRATCH && other->value == y->value && other->at >= y->at + (size_t)columns &&
+            other->at < y->at + room)
+            return columns;
+    }
+    return (int)room;
+}
+
+static void plan_run(struct planner *pl, int i, int part, int column, int columns, int relu)
 {
     const struct op *op = &pl->m->ops[i];
     int in = pl->m->values[op->in[0]].width / op->parts, out = pl->m->values[op->out].width / op->parts;
@@ -244,9 +296,10 @@ static void plan_run(struct planner *pl, int i, int part, int column, int column
     st->panel = panel_width(pl, columns);
     st->relu = relu;
     st->x = place_of(pl, op->in[0]);
-    st->x.at += (size_t)(part * in);
+    st->x.at += columns_apart(pl, part * in);
     st->y = place_of(pl, op->out);
-    st->y.at += (size_t)(part * out + column);
+    st->y.at += columns_apart(pl, part * out + column);
+    st->room = room_for(pl, &st->y, columns);
     st->w = add_packed(pl, (struct packed){i, part, column, columns, st->panel, 0, dense_floats(in, columns)});
 }
 
@@ -256,10 +309,12 @@ static void plan_dense(struct planner *pl, int i)
     int out = pl->m->values[op->out].width / op->parts;
     for (int part = 0; part < op->parts; part++) {
         const bool *relu = pl->relu[op->out] + part * out;
-        for (int first = 0, end; first < out; first = end) {
-            for (end = first; end < out && relu[end] == relu[first]; end++)
+        for (int first = 0, with, end; first < out; first = end) {
+            for (with = first; with < out && relu[with]; with++)
                 ;
-            plan_run(pl, i, part, first, end - first, relu[first]);
+            for (end = with; end < out && !relu[end]; end++)
+                ;
+            plan_run(pl, i, part, first, end - first, with - first);
         }
     }
 }
@@ -281,7 +336,7 @@ static void copy_to(struct planner *pl, int from, int to, int column)
     struct step *st = add_step(pl, KERNEL_copy, pl->m->values[from].width, pl->m->values[to].name);
     st->x = place_of(pl, from);
     st->y = place_of(pl, to);
-    st->y.at += (size_t)column;
+    st->y.at += columns_apart(pl, column);
 }
 
 static void plan_concat(struct planner *pl, int i)
@@ -321,6 +376,17 @@ static void plan_op(struct planner *pl, int i)
     case OP_batch_norm: case N_OPS: break;
     }
     bug("no kernel for %s: a pass should have removed it", op_name(pl->m->ops[i].kind));
+}
+
+static void plan_inputs(struct planner *pl)
+{
+    const struct model *m = pl->m;
+    for (int i = 0; i < m->n_inputs; i++) {
+        const struct value *v = &m->values[m->inputs[i]];
+        struct step *st = add_step(pl, KERNEL_load, v->width, v->name);
+        st->x = place_in_x(pl, m->inputs[i], 0);
+        st->y = place_of(pl, m->inputs[i]);
+    }
 }
 
 static void plan_outputs(struct planner *pl)
@@ -383,11 +449,11 @@ static const struct model *copy_input_experts(struct job *job, const struct mode
 
 /* ---- scratch --------------------------------------------------------------------------------------------------------- */
 
-static void live(struct plan *p, int *buffer_of, const struct place *at, int step)
+static void live(struct form *f, int *buffer_of, const struct place *at, int step)
 {
     if (at->region != IN_SCRATCH)
         return;
-    struct buffer *b = &p->buffers[buffer_of[at->value]];
+    struct buffer *b = &f->buffers[buffer_of[at->value]];
     b->from = b->from < 0 ? step : b->from;
     b->to = step;
 }
@@ -405,35 +471,35 @@ static int places(const struct step *st, const struct place **at, int room)
     return n;
 }
 
-/* A buffer for every root value that a step touches, with its life. */
+/* A buffer for every root value that a step touches, with its life; for now in floats a row. */
 static void find_buffers(struct planner *pl, int *buffer_of)
 {
-    struct plan *p = pl->p;
+    struct form *f = pl->form;
     const struct place **at = NEW_ARRAY(pl->job, (size_t)pl->m->n_values + 4, const struct place *);
-    p->buffers = NEW_ARRAY(pl->job, (size_t)pl->m->n_values, struct buffer);
+    f->buffers = NEW_ARRAY(pl->job, (size_t)pl->m->n_values, struct buffer);
     for (int v = 0; v < pl->m->n_values; v++) {
         buffer_of[v] = -1;
-        if (pl->home[v].root == v && !is_input(pl->m, v)) {
-            buffer_of[v] = p->n_buffers;
-            p->buffers[p->n_buffers++] =
-                (struct buffer){v, 0, round_up((size_t)pl->m->values[v].width, 16), -1, -1};
-        }
+        if (pl->home[v].root != v || (is_input(pl->m, v) && !pl->in_lanes))
+            continue;
+        size_t width = (size_t)pl->m->values[v].width;
+        buffer_of[v] = f->n_buffers;
+        f->buffers[f->n_buffers++] = (struct buffer){v, 0, pl->in_lanes ? width : round_up(width, 16), -1, -1};
     }
-    for (int i = 0; i < p->n_steps; i++)
-        for (int k = 0, n = places(&p->steps[i], at, pl->m->n_values + 4); k < n; k++)
-            live(p, buffer_of, at[k], i);
+    for (int i = 0; i < f->n_steps; i++)
+        for (int k = 0, n = places(&f->steps[i], at, pl->m->n_values + 4); k < n; k++)
+            live(f, buffer_of, at[k], i);
 }
 
 static bool lives_overlap(const struct buffer *a, const struct buffer *b) { return a->from <= b->to && b->from <= a->to; }
 
 /* First fit: the lowest place where no buffer that lives at the same time lies. In floats a row. */
-static size_t lay_out(struct plan *p)
+static size_t lay_out(struct form *f)
 {
     size_t high = 0;
-    for (int i = 0; i < p->n_buffers; i++) {
-        struct buffer *b = &p->buffers[i];
+    for (int i = 0; i < f->n_buffers; i++) {
+        struct buffer *b = &f->buffers[i];
         for (int k = 0; k < i; k++) {
-            const struct buffer *o = &p->buffers[k];
+            const struct buffer *o = &f->buffers[k];
             if (lives_overlap(b, o) && b->at < o->at + o->floats && o->at < b->at + b->floats) {
                 b->at = o->at + o->floats;
                 k = -1;
@@ -444,34 +510,41 @@ static size_t lay_out(struct plan *p)
     return high;
 }
 
-static void settle(const struct plan *p, const int *buffer_of, struct place *at)
+static void settle(const struct form *f, const int *buffer_of, struct place *at)
 {
     if (at->region == IN_SCRATCH)
-        at->at += p->buffers[buffer_of[at->value]].at;
+        at->at += f->buffers[buffer_of[at->value]].at;
+}
+
+/* Rows of a block: of a small model, as many as in lanes. */
+static int block_rows(const struct planner *pl, size_t row_floats)
+{
+    const struct target *t = pl->p->target;
+    size_t rows = t->block_bytes / sizeof(float) / (row_floats ? row_floats : 1);
+    int most = pl->p->small && t->row_block > LANES ? LANES : t->row_block;
+    return pl->in_lanes ? LANES : rows < 8 ? 8 : rows < (size_t)most ? (int)rows : most;
 }
 
 static void plan_scratch(struct planner *pl)
 {
-    struct plan *p = pl->p;
+    struct form *f = pl->form;
     int *buffer_of = NEW_ARRAY(pl->job, (size_t)pl->m->n_values, int);
     find_buffers(pl, buffer_of);
-    size_t row_floats = lay_out(p);
-    size_t rows = p->target->block_bytes / sizeof(float) / (row_floats ? row_floats : 1);
-    p->row_block = rows < 8 ? 8 : rows < (size_t)p->target->row_block ? (int)rows : p->target->row_block;
-    for (int i = 0; i < p->n_buffers; i++) {
-        p->buffers[i].at *= (size_t)p->row_block;
-        p->buffers[i].floats *= (size_t)p->row_block;
+    size_t row_floats = lay_out(f);
+    f->block = block_rows(pl, row_floats);
+    for (int i = 0; i < f->n_buffers; i++) {
+        f->buffers[i].at *= (size_t)f->block;
+        f->buffers[i].floats *= (size_t)f->block;
     }
-    for (int i = 0; i < p->n_steps; i++) {
-        struct step *st = &p->steps[i];
-        settle(p, buffer_of, &st->x);
-        settle(p, buffer_of, &st->y);
-        settle(p, buffer_of, &st->g);
+    for (int i = 0; i < f->n_steps; i++) {
+        struct step *st = &f->steps[i];
+        settle(f, buffer_of, &st->x);
+        settle(f, buffer_of, &st->y);
+        settle(f, buffer_of, &st->g);
         for (int e = 0; e < st->experts; e++)
-            settle(p, buffer_of, &st->expert[e]);
+            settle(f, buffer_of, &st->expert[e]);
     }
-    p->scratch_floats = row_floats * (size_t)p->row_block;
-    p->test_floats = round_up((size_t)TEST_ROWS * (size_t)(p->inputs + p->outputs), 16);
+    f->scratch_floats = row_floats * (size_t)f->block;
 }
 
 static bool same_experts(const struct step *a, const struct step *b)
@@ -484,17 +557,32 @@ static bool same_experts(const struct step *a, const struct step *b)
     return true;
 }
 
-static void number_lists(struct plan *p)
+static void number_lists(struct form *f)
 {
     int next = 0;
-    for (int i = 0; i < p->n_steps; i++) {
-        if (p->steps[i].kernel != KERNEL_mix)
+    for (int i = 0; i < f->n_steps; i++) {
+        if (f->steps[i].kernel != KERNEL_mix)
             continue;
         int k = 0;
-        while (!same_experts(&p->steps[k], &p->steps[i]))
+        while (!same_experts(&f->steps[k], &f->steps[i]))
             k++;
-        p->steps[i].list = k < i ? p->steps[k].list : next++;
+        f->steps[i].list = k < i ? f->steps[k].list : next++;
     }
+}
+
+static void plan_form(struct planner *pl, struct form *f, bool in_lanes)
+{
+    pl->form = f;
+    pl->in_lanes = in_lanes;
+    pl->room_steps = 0;
+    if (in_lanes)
+        plan_inputs(pl);
+    for (int i = 0; i < pl->m->n_ops; i++)
+        if (!pl->done[i])
+            plan_op(pl, i);
+    plan_outputs(pl);
+    plan_scratch(pl);
+    number_lists(f);
 }
 
 /* ---- the plan ------------------------------------------------------------------------------------------------------------ */
@@ -515,16 +603,22 @@ static const struct numerics *find_numerics(const char *name)
     bug("unknown numerics: the command line lets none through");
 }
 
-void check_plan(const struct plan *p)
+static void check_form(const struct plan *p, const struct form *f)
 {
-    for (int i = 0; i < p->n_buffers; i++) {
-        const struct buffer *a = &p->buffers[i];
+    for (int i = 0; i < f->n_buffers; i++) {
+        const struct buffer *a = &f->buffers[i];
         assert(a->at % 16 == 0 && a->at + a->floats <= p->scratch_floats);
         for (int k = 0; k < i; k++) {
-            const struct buffer *b = &p->buffers[k];
+            const struct buffer *b = &f->buffers[k];
             assert(!lives_overlap(a, b) || a->at >= b->at + b->floats || b->at >= a->at + a->floats);
         }
     }
+}
+
+void check_plan(const struct plan *p)
+{
+    check_form(p, &p->rows);
+    check_form(p, &p->lanes);
     size_t end = 0;
     for (int i = 0; i < p->n_packed; i++) {
         assert(p->packed[i].at >= end && p->packed[i].at % 16 == 0 && "weights are not in order of use");
@@ -539,17 +633,16 @@ static void print_place(const char *name, const struct place *at, struct text *t
     text_print(to, " %s=%s+%zu/%zu", name, regions[at->region], at->at, at->stride);
 }
 
-void print_plan(const struct plan *p, struct text *to)
+static void print_form(const struct plan *p, const struct form *f, const char *name, struct text *to)
 {
-    text_print(to, "target %s, %s, %d rows a block, scratch %zu floats, weights %zu floats\n", p->target->name,
-               p->numerics->name, p->row_block, p->scratch_floats, p->weight_floats);
-    for (int i = 0; i < p->n_steps; i++) {
-        const struct step *st = &p->steps[i];
+    text_print(to, "%s: blocks of %d, scratch %zu floats\n", name, f->block, f->scratch_floats);
+    for (int i = 0; i < f->n_steps; i++) {
+        const struct step *st = &f->steps[i];
         text_print(to, "%3d %s", i, kernel_name(st->kernel));
         if (st->kernel == KERNEL_act)
             text_print(to, "_%s", act_name(st->act));
         if (st->relu)
-            text_print(to, "_relu");
+            text_print(to, st->relu == st->out ? "_relu" : "_relu%d", st->relu);
         if (st->in)
             text_print(to, " %d ->", st->in);
         text_print(to, " %d", st->out);
@@ -561,11 +654,34 @@ void print_plan(const struct plan *p, struct text *to)
             text_print(to, " w+%zu", st->w);
         text_print(to, "    %s\n", st->what);
     }
-    for (int i = 0; i < p->n_buffers; i++) {
-        const struct buffer *b = &p->buffers[i];
+    for (int i = 0; i < f->n_buffers; i++) {
+        const struct buffer *b = &f->buffers[i];
         text_print(to, "scratch %zu..%zu steps %d..%d    %s\n", b->at, b->at + b->floats, b->from, b->to,
                    p->model->values[b->value].name);
     }
+}
+
+void print_plan(const struct plan *p, struct text *to)
+{
+    text_print(to, "target %s, %s, scratch %zu floats, weights %zu floats\n", p->target->name, p->numerics->name,
+               p->scratch_floats, p->weight_floats);
+    print_form(p, &p->rows, "rows", to);
+    if (p->lanes.n_steps)
+        print_form(p, &p->lanes, "lanes", to);
+}
+
+/* ---- small models ------------------------------------------------------------------------------------------------------- */
+
+#define MOST_STRAIGHT 48            /* calls that are inlined three times over */
+
+#define TINY_BYTES (8 << 10)        /* of weights: rows one at a time wait for chains, more than they compute */
+
+int lanes_from(const struct plan *p, const char *isa)
+{
+    const struct isa *i = find_isa(isa);
+    if (!p->lanes.n_steps || !i->lanes_from)
+        return INT_MAX;
+    return p->weight_floats * sizeof(float) <= TINY_BYTES ? i->tiny_lanes_from : i->lanes_from;
 }
 
 struct plan *make_plan(struct job *job, const struct model *from)
@@ -593,12 +709,12 @@ struct plan *make_plan(struct job *job, const struct model *from)
     find_slices(&pl);
     place_in_place(&pl);
     find_epilogues(&pl);
-    for (int i = 0; i < m->n_ops; i++)
-        if (!pl.done[i])
-            plan_op(&pl, i);
-    plan_outputs(&pl);
-    plan_scratch(&pl);
-    number_lists(p);
+    plan_form(&pl, &p->rows, false);
+    if (p->small && strcmp(p->target->isas[0], "plain") != 0)
+        plan_form(&pl, &p->lanes, true);
+    p->straight = p->lanes.n_steps && p->rows.n_steps <= MOST_STRAIGHT;
+    p->scratch_floats = p->rows.scratch_floats > p->lanes.scratch_floats ? p->rows.scratch_floats : p->lanes.scratch_floats;
+    p->test_floats = round_up((size_t)TEST_ROWS * (size_t)(p->inputs + p->outputs), 16);
     p->weight_floats = round_up(p->weight_floats + ARENA_SLACK, 16);
     check_plan(p);
     return p;

@@ -2,8 +2,8 @@
 /* walk.c: the plan over a table of kernels.
  *
  * The same calls in the same order as generated code makes them, from a table of function pointers. With the plain
- * kernels this is the reference for bits: what it gives, every build of every generated file must give. With an
- * instruction set's kernels it serves where no code may be made.
+ * kernels, over rows alone, this is the reference for bits: what it gives, every build of every generated file must give.
+ * With an instruction set's kernels it serves where no code may be made.
  */
 #include "mmoec.h"
 #include "../runtime/kernels.h"
@@ -17,6 +17,7 @@ struct walker {
     const float *x;         /* of the block */
     float *y, *s;
     size_t rows;
+    size_t lanes;           /* rows, rounded up to vectors */
 };
 
 static const float *source_of(const struct walker *k, const struct place *at, size_t *stride)
@@ -25,7 +26,9 @@ static const float *source_of(const struct walker *k, const struct place *at, si
     return (at->region == IN_X ? k->x : k->s) + at->at;
 }
 
-static void run_mix(const struct walker *k, const struct step *st, float *y)
+static float *target_of(const struct walker *k, const struct place *at) { return (at->region == IN_Y ? k->y : k->s) + at->at; }
+
+static void run_mix(const struct walker *k, const struct step *st)
 {
     size_t at[st->experts][2], stride;
     for (int e = 0; e < st->experts; e++) {
@@ -33,43 +36,95 @@ static void run_mix(const struct walker *k, const struct step *st, float *y)
         at[e][1] = st->expert[e].stride;
     }
     const float *g = source_of(k, &st->g, &stride);
-    k->k->mix(g, stride, k->s, (const size_t(*)[2])at, k->rows, y, st->y.stride, (size_t)st->experts, (size_t)st->out);
+    k->k->mix(g, stride, k->s, (const size_t(*)[2])at, k->rows, target_of(k, &st->y), st->y.stride, (size_t)st->experts,
+              (size_t)st->out);
+}
+
+static void run_dense(const struct walker *k, const struct step *st)
+{
+    size_t xs;
+    const float *x = source_of(k, &st->x, &xs);
+    k->k->dense(x, xs, k->rows, k->w + st->w, target_of(k, &st->y), st->y.stride, (size_t)st->in, (size_t)st->out,
+                (size_t)st->room, (size_t)st->panel, (size_t)st->relu, k->p->ahead);
 }
 
 static void run_step(const struct walker *k, const struct step *st)
 {
-    size_t xs, ys = st->y.stride, rows = k->rows, in = (size_t)st->in, n = (size_t)st->out;
+    size_t xs, ys = st->y.stride, rows = k->rows, n = (size_t)st->out;
     const float *x = source_of(k, &st->x, &xs), *w = k->w + st->w;
-    float *y = (st->y.region == IN_Y ? k->y : k->s) + st->y.at;
+    float *y = target_of(k, &st->y);
     switch (st->kernel) {
-    case KERNEL_dense: k->k->dense(x, xs, rows, w, y, ys, in, n, (size_t)st->panel, st->relu, k->p->ahead); return;
+    case KERNEL_dense: run_dense(k, st); return;
     case KERNEL_act: k->k->act[st->act](x, xs, rows, y, ys, n); return;
     case KERNEL_dice: k->k->dice(x, xs, rows, w, y, ys, n); return;
     case KERNEL_softmax: k->k->softmax(x, xs, rows, y, ys, n); return;
-    case KERNEL_mix: run_mix(k, st, y); return;
+    case KERNEL_mix: run_mix(k, st); return;
     case KERNEL_copy: k->k->copy(x, xs, rows, y, ys, n); return;
     case KERNEL_store: k->k->store(x, xs, rows, y, ys, n); return;
     case KERNEL_max: k->k->max(x, xs, rows, y, ys, n); return;
     case KERNEL_argmax: k->k->argmax(x, xs, rows, y, ys, n); return;
     case KERNEL_ziln: k->k->ziln(x, xs, rows, y, ys); return;
+    case KERNEL_load: case N_KERNELS: break;
+    }
+    bug("a step of no kernel");
+}
+
+/* ---- rows in lanes ------------------------------------------------------------------------------------------- */
+
+static void run_lanes_mix(const struct walker *k, const struct step *st)
+{
+    size_t at[st->experts];
+    for (int e = 0; e < st->experts; e++)
+        at[e] = st->expert[e].at;
+    k->k->lanes.mix(k->s + st->g.at, k->s, at, k->lanes, target_of(k, &st->y), (size_t)st->experts, (size_t)st->out);
+}
+
+static void run_lanes_step(const struct walker *k, const struct step *st)
+{
+    const struct mmoe_lanes *l = &k->k->lanes;
+    size_t xs, ys = st->y.stride, rows = k->rows, lanes = k->lanes, n = (size_t)st->out;
+    const float *x = source_of(k, &st->x, &xs), *w = k->w + st->w;
+    float *y = target_of(k, &st->y);
+    switch (st->kernel) {
+    case KERNEL_load: l->load(x, xs, rows, y, n); return;
+    case KERNEL_dense: l->dense(x, lanes, w, y, (size_t)st->in, n, (size_t)st->relu); return;
+    case KERNEL_act: l->act[st->act](x, lanes, y, n); return;
+    case KERNEL_dice: l->dice(x, lanes, w, y, n); return;
+    case KERNEL_softmax: l->softmax(x, lanes, y, n); return;
+    case KERNEL_mix: run_lanes_mix(k, st); return;
+    case KERNEL_copy: l->copy(x, lanes, y, n); return;
+    case KERNEL_store: l->store(x, rows, y, ys, n); return;
+    case KERNEL_max: l->max(x, lanes, y, n); return;
+    case KERNEL_argmax: l->argmax(x, lanes, y, n); return;
+    case KERNEL_ziln: l->ziln(x, lanes, y); return;
     case N_KERNELS: break;
     }
     bug("a step of no kernel");
 }
 
+/* ---- blocks: the same as in templates/frame.c ------------------------------------------------------------------ */
+
+static void run_block(struct walker *k, size_t rows, bool in_lanes)
+{
+    const size_t multiple = k->k->lanes.multiple;
+    k->rows = rows;
+    k->lanes = (rows + multiple - 1) / multiple * multiple;
+    const struct form *f = in_lanes ? &k->p->lanes : &k->p->rows;
+    for (int i = 0; i < f->n_steps; i++)
+        (in_lanes ? run_lanes_step : run_step)(k, &f->steps[i]);
+    k->x += rows * (size_t)k->p->inputs;
+    k->y += rows * (size_t)k->p->outputs;
+}
+
 void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
           float *y, void *scratch)
 {
-    struct walker k = {p, kernels, w->numbers, x, y, scratch, 0};
-    size_t most = (size_t)p->row_block;
-    for (size_t blocks = (rows + most - 1) / most; blocks > 0; blocks--) {     /* as equal as can be */
-        k.rows = (rows + blocks - 1) / blocks;
-        for (int i = 0; i < p->n_steps; i++)
-            run_step(&k, &p->steps[i]);
-        rows -= k.rows;
-        k.x += k.rows * (size_t)p->inputs;
-        k.y += k.rows * (size_t)p->outputs;
-    }
+    struct walker k = {p, kernels, w->numbers, x, y, scratch, 0, 0};
+    const size_t most = (size_t)p->rows.block, from = (size_t)lanes_from(p, kernels->isa);
+    for (; rows >= from; rows -= k.rows)
+        run_block(&k, rows < LANES ? rows : LANES, true);
+    for (size_t blocks = (rows + most - 1) / most; blocks > 0; blocks--, rows -= k.rows)     /* as equal as can be */
+        run_block(&k, (rows + blocks - 1) / blocks, false);
 }
 
 /* ---- the self test: ORDER with templates/frame.c --------------------------------------------------------------- */

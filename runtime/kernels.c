@@ -17,19 +17,29 @@
 
 /* ---- dense ---- */
 
+#define BODY static TARGET
 #define TILE tile
 #define TILE_COLUMNS tile_columns
 #define PANEL_ROWS panel_rows
-#define BODY static TARGET
 #define WIDEST (MOST_VECS * VL)
+#define VECS_CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8)
+#define LANES_TILE lanes_tile
+#define LANES_COLUMNS lanes_columns
+#define LANES_PANEL lanes_panel
+#define COLUMNS_CASES VECS_CASES CASE(9) CASE(10) CASE(11) CASE(12)
+#include "../templates/dense_tile.c"
+#include "../templates/dense_lanes.c"
+#define ROOM room
 #define PANEL most
-#define NAME dense
-#define SIZES , size_t in, size_t out, size_t most, int relu, int ahead
 #define RELU relu
 #define AHEAD ahead
-#include "../templates/dense_tile.c"
+#define NAME dense
+#define LANES_NAME lanes_dense
+#define SIZES , size_t in, size_t out, size_t room, size_t most, size_t relu, int ahead
+#define LANES_SIZES , size_t in, size_t out, size_t relu
 #include "../templates/dense.c"
 #undef NAME
+#undef LANES_NAME
 #undef SIZES
 
 /* ---- activations: one a row of acts.def ---- */
@@ -47,16 +57,22 @@ static inline TARGET vf v_act(vf x, enum mmoe_act act)
 
 #define SIZES , size_t n, enum mmoe_act act
 #define NAME act_any
+#define LANES_NAME lanes_act_any
 #define FUNCTION(x) v_act(x, act)
 #include "../templates/act.c"
 #undef SIZES
 #undef NAME
+#undef LANES_NAME
 #undef FUNCTION
 
 #define ACT(name, ...)                                                                              \
     static TARGET void act_##name(const float *x, size_t xs, size_t rows, float *y, size_t ys, size_t n) \
     {                                                                                               \
         act_any(x, xs, rows, y, ys, n, MMOE_ACT_##name);                                            \
+    }                                                                                               \
+    static TARGET void lanes_act_##name(const float *x, size_t lanes, float *y, size_t n)           \
+    {                                                                                               \
+        lanes_act_any(x, lanes, y, n, MMOE_ACT_##name);                                             \
     }
 #include "../compiler/acts.def"
 #undef ACT
@@ -65,31 +81,48 @@ static inline TARGET vf v_act(vf x, enum mmoe_act act)
 
 #define SIZES , size_t n
 #define NAME dice
+#define LANES_NAME lanes_dice
 #include "../templates/dice.c"
 #undef NAME
+#undef LANES_NAME
 #define NAME softmax
+#define LANES_NAME lanes_softmax
 #include "../templates/softmax.c"
 #undef NAME
+#undef LANES_NAME
 #define NAME copy
+#define LANES_NAME lanes_copy
 #include "../templates/copy.c"
 #undef NAME
+#undef LANES_NAME
 #define NAME store
+#define LANES_NAME lanes_store
 #include "../templates/store.c"
 #undef NAME
+#undef LANES_NAME
 #define NAME max
+#define LANES_NAME lanes_max
 #include "../templates/max.c"
 #undef NAME
+#undef LANES_NAME
 #define NAME argmax
+#define LANES_NAME lanes_argmax
 #include "../templates/argmax.c"
 #undef NAME
+#undef LANES_NAME
 #define NAME ziln
+#define LANES_NAME lanes_ziln
 #include "../templates/ziln.c"
 #undef NAME
+#undef LANES_NAME
+#define LANES_NAME lanes_load
+#include "../templates/load.c"
+#undef LANES_NAME
 #undef SIZES
 #define SIZES , size_t experts, size_t n
 #define NAME mix
+#define LANES_NAME lanes_mix
 #include "../templates/mix.c"
-#undef NAME
 
 extern const struct mmoe_kernels PASTE(mmoe_kernels__, ISA);
 const struct mmoe_kernels PASTE(mmoe_kernels__, ISA) = {
@@ -108,4 +141,22 @@ const struct mmoe_kernels PASTE(mmoe_kernels__, ISA) = {
     .max = max,
     .argmax = argmax,
     .ziln = ziln,
+    .lanes = {
+        .multiple = VL,
+        .load = lanes_load,
+        .dense = lanes_dense,
+        .act = {
+#define ACT(name, ...) [MMOE_ACT_##name] = lanes_act_##name,
+#include "../compiler/acts.def"
+#undef ACT
+        },
+        .dice = lanes_dice,
+        .mix = lanes_mix,
+        .softmax = lanes_softmax,
+        .copy = lanes_copy,
+        .store = lanes_store,
+        .max = lanes_max,
+        .argmax = lanes_argmax,
+        .ziln = lanes_ziln,
+    },
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* kernels.h: the kernels of templates/ in library form, one table an instruction set.
  *
- * Strides and sizes are in floats. Forms and what each kernel computes: templates/kernels.def.
+ * Strides and sizes are in floats. Forms and what each kernel computes: templates/kernels.def. Those of mmoe_lanes work
+ * on a block of LANES rows (templates/simd.h) whose values are [column][LANES].
  */
 #ifndef MMOE_KERNELS_H
 #define MMOE_KERNELS_H
@@ -16,13 +17,35 @@ enum mmoe_act {
 };
 
 typedef void mmoe_dense(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t in,
-                        size_t out, size_t panel, int relu, int ahead);
+                        size_t out, size_t room, size_t panel, size_t relu, int ahead);
 typedef void mmoe_unary(const float *x, size_t xs, size_t rows, float *y, size_t ys, size_t n);
 typedef mmoe_unary *mmoe_act_table[MMOE_N_ACTS];
 typedef void mmoe_dice(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t n);
 typedef void mmoe_mix(const float *g, size_t gs, const float *s, const size_t (*at)[2], size_t rows, float *y, size_t ys,
                       size_t experts, size_t n);
 typedef void mmoe_ziln(const float *x, size_t xs, size_t rows, float *y, size_t ys);
+
+typedef void mmoe_lanes_load(const float *x, size_t xs, size_t rows, float *y, size_t n);
+typedef void mmoe_lanes_dense(const float *x, size_t lanes, const float *w, float *y, size_t in, size_t out, size_t relu);
+typedef void mmoe_lanes_unary(const float *x, size_t lanes, float *y, size_t n);
+typedef mmoe_lanes_unary *mmoe_lanes_act_table[MMOE_N_ACTS];
+typedef void mmoe_lanes_dice(const float *x, size_t lanes, const float *w, float *y, size_t n);
+typedef void mmoe_lanes_mix(const float *g, const float *s, const size_t *at, size_t lanes, float *y, size_t experts,
+                            size_t n);
+typedef void mmoe_lanes_ziln(const float *x, size_t lanes, float *y);
+typedef void mmoe_lanes_store(const float *x, size_t rows, float *y, size_t ys, size_t n);
+
+struct mmoe_lanes {
+    size_t multiple;                /* `lanes` is one of this */
+    mmoe_lanes_load *load;
+    mmoe_lanes_dense *dense;
+    mmoe_lanes_act_table act;
+    mmoe_lanes_dice *dice;
+    mmoe_lanes_mix *mix;
+    mmoe_lanes_unary *softmax, *copy, *max, *argmax;
+    mmoe_lanes_ziln *ziln;
+    mmoe_lanes_store *store;
+};
 
 struct mmoe_kernels {
     const char *isa;
@@ -32,6 +55,7 @@ struct mmoe_kernels {
     mmoe_mix *mix;
     mmoe_unary *softmax, *copy, *store, *max, *argmax;
     mmoe_ziln *ziln;
+    struct mmoe_lanes lanes;
 };
 
 /* "avx512", "avx2", "neon" or "plain"; NULL if it is not of this build or this machine. */

@@ -9,16 +9,16 @@
  * Tiles also prefetch. Weights that do not fit into the cache stream through it once for all rows of a block: while a
  * panel computes, the bytes behind it are brought, and each tile does its share, a few lines every fourth k.
  *
- * Words: TILE, TILE_COLUMNS, PANEL_ROWS (names), BODY (static TARGET; or BLOCK_BODY TARGET to have all inlined), WIDEST (the
- * most columns of a panel).
+ * Words: TILE, TILE_COLUMNS, PANEL_ROWS (names), WIDEST (the most columns of a panel), VECS_CASES (CASE of every number of
+ * vectors that occurs; at most 8).
  */
 #ifndef TILE
 #include "math.h"
 #define TILE tile_sample
 #define TILE_COLUMNS tile_columns_sample
 #define PANEL_ROWS panel_rows_sample
-#define BODY static TARGET
 #define WIDEST 48
+#define VECS_CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #endif
 
 #ifndef PANEL_RECORD
@@ -27,11 +27,18 @@
 /* What the tiles of a panel share. */
 struct panel {
     const float *w;
-    size_t in, pitch, columns;
-    int relu;               /* else the sums as they are */
+    size_t in, pitch;
+    size_t columns;         /* of y that may be written, this panel's and what follows */
+    size_t relu;            /* of so many columns; the others are sums as they are */
     const char *ahead;      /* what is prefetched next */
     size_t lines;           /* how many lines of it every fourth k; 0: nothing */
 };
+
+/* v_max(-infinity, x) is x. Loaded from 16 - n on, n lanes get relu and the others do not. */
+static const union { uint32_t u[32]; float f[32]; } floors = {{
+    [16] = 0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000,
+    0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000, 0xff800000,
+}};
 /*@ end */
 #endif
 
@@ -40,7 +47,6 @@ struct panel {
 BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct panel *p, size_t c, const float *x, size_t xs,
                             float *y, size_t ys)
 {
-    const vf least = v_float(u_all(p->relu ? 0 : UINT32_C(0xff800000)));    /* v_max(-infinity, x) is x */
     const float *w = p->w + c;
     const char *ahead = p->ahead;
     const size_t few = rows < 4 ? rows : 0, many = rows - few;     /* which of them keep x in registers, or weights */
@@ -73,13 +79,19 @@ BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct p
         }
     }
     UNROLL
+    for (size_t v = 0; v < vecs; v++) {
+        const size_t column = c + v * VL, relu = p->relu > column ? p->relu - column : 0;
+        b[v] = v_load(floors.f + 16 - (relu < 16 ? relu : 16));
+    }
+    UNROLL
     for (size_t i = 0; i < rows * vecs; i++) {
         const size_t column = c + i % vecs * VL;
+        const vf sum = v_max(b[i % vecs], acc[i]);
         float *to = y + i / vecs * ys + column;
         if ((VL >= 8 && i % vecs + 1 < vecs) || column + VL <= p->columns)     /* at most 7 columns are padding */
-            v_store(to, v_max(least, acc[i]));
+            v_store(to, sum);
         else if (column < p->columns)
-            v_store_n(to, v_max(least, acc[i]), p->columns - column);
+            v_store_n(to, sum, p->columns - column);
     }
 }
 
@@ -94,15 +106,18 @@ BLOCK_BODY TARGET void TILE_COLUMNS(const size_t rows, const struct panel *p, co
     for (size_t v = 0, n; groups > 0; groups--, v += n) {
         n = (all - v + groups - 1) / groups;
 #define CASE(k) case k: if (k <= most && k * VL >= 8) TILE(rows, k, &q, v * VL, x, xs, y, ys); break;
-        switch (n) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) }
+        switch (n) { VECS_CASES }
 #undef CASE
         q.ahead += q.lines * ((p->in + 3) / 4) * 64;
     }
 }
+/*@ end */
 
+/*@ begin rows */
 /* Rows in tiles as equal as can be. */
-BODY void PANEL_ROWS(struct panel p, const float *x, size_t xs, size_t rows, float *y, size_t ys)
+static TARGET void PANEL_ROWS(size_t rows, const struct panel *all, const float *x, size_t xs, float *y, size_t ys)
 {
+    struct panel p = *all;
     size_t n, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     p.lines = (p.lines + tiles - 1) / tiles;
     for (; tiles > 0; tiles--, rows -= n, x += n * xs, y += n * ys) {

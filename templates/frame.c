@@ -4,13 +4,15 @@
  * A C file that compiles as it stands, with the sample words below; the emitter takes the chunks between the marks,
  * replaces the upper-case words and puts tables, kernels and the list of calls between them, in this order:
  *
- *     (banner) includes weights tables { words kernels (calls) score } for each instruction set
+ *     (banner) includes weights tables { words kernels (calls) score | few, score_lanes } for each instruction set
  *     choose or only | self_test | record | plugin
  *
  * The self test's generator and checksum: ORDER with compiler/walk.c.
  */
 #ifndef MODEL_NAME
+#include "math.h"
 #include "../runtime/mmoe.h"
+#include <stdatomic.h>
 #define MODEL_NAME "sample"
 #define MODEL_SCORE sample_score
 #define MODEL_SELF_TEST sample_self_test
@@ -18,6 +20,7 @@
 #define INPUTS 3
 #define OUTPUTS 2
 #define ROW_BLOCK 8
+#define LANES_FROM 5
 #define SCRATCH_BYTES 64
 #define SCORE_FLOATS 16
 #define WEIGHT_FLOATS 16
@@ -30,8 +33,9 @@
 #define EXPECTED expected
 #define ISA_NAME NULL
 #define BLOCK block__plain
+#define LANES_BLOCK block__plain
+#define FEW few__plain
 #define SCORE_ISA score__plain
-#define TARGET
 static const float weights[WEIGHT_FLOATS];
 static const uint32_t expected[N_EXPECTED];
 static const char *const output_names[OUTPUTS] = {"a", "b"};
@@ -79,6 +83,34 @@ static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t r
     }
 }
 /*@ end */
+
+#ifdef IN_LANES
+/*@ begin few */
+/* One to three rows at a time: sizes and rows are numbers that the compiler knows. */
+static TARGET void FEW(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
+{
+    for (; rows > 3; rows -= 3, x += 3 * xs, y += 3 * OUTPUTS)
+        BLOCK(w, x, xs, 3, y, s);
+    switch (rows) {
+    case 1: BLOCK(w, x, xs, 1, y, s); return;
+    case 2: BLOCK(w, x, xs, 2, y, s); return;
+    case 3: BLOCK(w, x, xs, 3, y, s); return;
+    }
+}
+/*@ end */
+
+/*@ begin score_lanes */
+static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
+{
+    for (size_t n; rows >= LANES_FROM; rows -= n, x += n * xs, y += n * OUTPUTS) {
+        n = rows < LANES ? rows : LANES;
+        LANES_BLOCK(w, x, xs, n, y, s);
+    }
+    if (rows > 0)
+        BLOCK(w, x, xs, rows, y, s);
+}
+/*@ end */
+#endif
 
 /*@ begin choose_x86 */
 /* Which instruction set serves: chosen when first needed; the only state is one byte that every thread would set to

@@ -183,4 +183,27 @@ static inline TARGET vf v_softsign(vf x) { return v_div(x, v_add(v_all(1.0f), v_
 static inline TARGET vf v_swish(vf x) { return v_mul(x, v_sigmoid(x)); }
 /*@ end */
 
+/*@ begin v_dice */
+/* EasyRec's Dice: p = sigmoid(x scale + shift), y = (alpha (1 - p) + p) x. */
+static inline TARGET vf v_dice(vf x, vf alpha, vf scale, vf shift)
+{
+    const vf p = v_sigmoid(v_fma(x, scale, shift));
+    return v_mul(v_fma(v_sub(v_all(1.0f), p), alpha, p), x);
+}
+/*@ end */
+
+/*@ begin v_ziln */
+/* The mean of EasyRec's zero-inflated log-normal head, from three logits (zero_inflated_lognormal.py):
+ *
+ *     sigma = clip(softplus(z2), sqrt(1e-7), 5);  y = exp(clip(-softplus(-z0) + z1 + sigma^2 / 2, -100, 20))
+ */
+static inline TARGET vf v_ziln(vf z0, vf z1, vf z2)
+{
+    const vf inflated = v_softplus(v_sub(v_all(0.0f), z0));
+    const vf sigma = v_min(v_all(5.0f), v_max(v_all(3.1622777e-4f), v_softplus(z2)));
+    const vf l = v_fma(v_mul(v_all(0.5f), sigma), sigma, v_sub(z1, inflated));
+    return v_exp(v_min(v_all(20.0f), v_max(v_all(-100.0f), l)));
+}
+/*@ end */
+
 #endif

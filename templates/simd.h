@@ -12,14 +12,17 @@
  *               and no byte beyond; the other lanes are loaded as 0
  *   arithmetic  v_fma(a, b, c) = a b + c rounded once; v_max(a, b) = a > b ? a : b, v_min(a, b) = a < b ? a : b, bit for
  *               bit; the rest as IEEE has it
- *   choice      v_lt v_eq (false for NaN), v_select(m, a, b) = m ? a : b
+ *   choice      v_lt v_eq (false for NaN), v_select(m, a, b) = m ? a : b; v_lane(a, j): every lane is lane j of a
  *   bits        v_bits v_float: the same bits as the other type; u_all u_add u_sub u_and u_or, u_shl u_shr by a literal
  *   compilers   PIN(v): v is in a register here, whatever the compiler would like to fold; OPAQUE(v): a truth value that
  *               it may not reason about; UNROLL: before a short loop over accumulators; NO_CALL: at a loop's end, so
  *               that it does not become a call of memcpy or memset; HELPER: before a function that may stay unused,
- *               BLOCK_BODY: before one that must be inlined
+ *               BLOCK_BODY: before one that must be inlined (but without
+ *               optimisation nothing is gained, and the text explodes)
  *   tiles       ACCUMULATORS vectors stay in registers, TILE_ROWS rows are computed together at most, MOST_VECS vectors
- *               of a row
+ *               of a row, MOST_COLUMNS columns of rows in lanes (all ORDER with compiler/plan.c)
+ *   blocks      v_transpose(a): VL vectors as a square, columns for rows; LANES: rows of a block of which each value is
+ *               [column][LANES], a multiple of every VL
  *   cache       PREFETCH(p): the line at p will be read soon, from the second level on
  */
 #ifndef SIMD_H
@@ -36,9 +39,14 @@
 #endif
 
 /*@ begin compiler */
+#define LANES 32
 #if defined __GNUC__
 #define HELPER static inline __attribute__((unused))
-#define BLOCK_BODY static inline __attribute__((always_inline))
+#if defined __OPTIMIZE__
+#define BLOCK_BODY static inline __attribute__((always_inline, unused))
+#else
+#define BLOCK_BODY HELPER
+#endif
 #define NO_CALL __asm__ volatile("" ::: "memory")
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
@@ -70,8 +78,8 @@
 #define vm __mmask16
 #define v_load(p) _mm512_loadu_ps(p)
 #define v_store(p, a) _mm512_storeu_ps(p, a)
-#define v_load_n(p, n) _mm512_maskz_loadu_ps((__mmask16)(0xffffU >> (16 - (n))), p)
-#define v_store_n(p, a, n) _mm512_mask_storeu_ps(p, (__mmask16)(0xffffU >> (16 - (n))), a)
+#define v_load_n load_n__avx512
+#define v_store_n store_n__avx512
 #define v_all(a) _mm512_set1_ps(a)
 #define v_fma(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define v_add(a, b) _mm512_add_ps(a, b)
@@ -82,6 +90,7 @@
 #define v_min(a, b) _mm512_min_ps(a, b)
 #define v_lt(a, b) _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
 #define v_eq(a, b) _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
+#define v_lane(a, j) _mm512_permutexvar_ps(_mm512_set1_epi32((int)(j)), a)
 #define v_select(m, a, b) _mm512_mask_blend_ps(m, b, a)
 #define v_bits(a) _mm512_castps_si512(a)
 #define v_float(a) _mm512_castsi512_ps(a)
@@ -96,6 +105,74 @@
 #define ACCUMULATORS 24
 #define TILE_ROWS 8
 #define MOST_VECS 8
+#define MOST_COLUMNS 12
+#define v_transpose transpose__avx512
+
+/* Where the compiler knows that lanes are few, no masks: a load that follows a masked store waits for the cache. */
+BLOCK_BODY TARGET __m512 load_n__avx512(const float *p, size_t n)
+{
+    if (__builtin_constant_p(n == 1) && n == 1)
+        return _mm512_zextps128_ps512(_mm_load_ss(p));
+    if (__builtin_constant_p(n == 2) && n == 2)
+        return _mm512_zextps128_ps512(_mm_loadl_pi(_mm_setzero_ps(), (const __m64 *)(const void *)p));
+    if (__builtin_constant_p(n == 4) && n == 4)
+        return _mm512_zextps128_ps512(_mm_loadu_ps(p));
+    if (__builtin_constant_p(n == 3) && n == 3) {
+        const __m128 two = _mm_loadl_pi(_mm_setzero_ps(), (const __m64 *)(const void *)p);
+        return _mm512_zextps128_ps512(_mm_insert_ps(two, _mm_load_ss(p + 2), 0x20));
+    }
+    if (__builtin_constant_p(n == 8) && n == 8)
+        return _mm512_zextps256_ps512(_mm256_loadu_ps(p));
+    return _mm512_maskz_loadu_ps((__mmask16)(0xffffU >> (16 - n)), p);
+}
+
+BLOCK_BODY TARGET void store_n__avx512(float *p, __m512 a, size_t n)
+{
+    const __m128 low = _mm512_castps512_ps128(a);
+    if (__builtin_constant_p(n == 1) && n == 1)
+        _mm_store_ss(p, low);
+    else if (__builtin_constant_p(n == 2) && n == 2)
+        _mm_storel_pi((__m64 *)(void *)p, low);
+    else if (__builtin_constant_p(n == 4) && n == 4)
+        _mm_storeu_ps(p, low);
+    else if (__builtin_constant_p(n == 3) && n == 3) {
+        _mm_storel_pi((__m64 *)(void *)p, low);
+        _mm_store_ss(p + 2, _mm_movehl_ps(low, low));
+    }
+    else if (__builtin_constant_p(n == 8) && n == 8)
+        _mm256_storeu_ps(p, _mm512_castps512_ps256(a));
+    else
+        _mm512_mask_storeu_ps(p, (__mmask16)(0xffffU >> (16 - n)), a);
+}
+
+/* Pairs, fours, then the quarters of the vectors. */
+BLOCK_BODY TARGET void transpose__avx512(__m512 *a)
+{
+    __m512 t[16], u[16];
+    UNROLL
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+#define PAIR(o, i, k) _mm512_castpd_ps(_mm512_unpack##o##_pd(_mm512_castps_pd(t[i]), _mm512_castps_pd(t[k])))
+    UNROLL
+    for (int i = 0; i < 16; i += 4) {
+        u[i] = PAIR(lo, i, i + 2);
+        u[i + 1] = PAIR(hi, i, i + 2);
+        u[i + 2] = PAIR(lo, i + 1, i + 3);
+        u[i + 3] = PAIR(hi, i + 1, i + 3);
+    }
+#undef PAIR
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        const __m512 p = _mm512_shuffle_f32x4(u[i], u[4 + i], 0x44), q = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0x44);
+        const __m512 r = _mm512_shuffle_f32x4(u[i], u[4 + i], 0xee), s = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0xee);
+        a[i] = _mm512_shuffle_f32x4(p, q, 0x88);
+        a[4 + i] = _mm512_shuffle_f32x4(p, q, 0xdd);
+        a[8 + i] = _mm512_shuffle_f32x4(r, s, 0x88);
+        a[12 + i] = _mm512_shuffle_f32x4(r, s, 0xdd);
+    }
+}
 /*@ end */
 #endif
 
@@ -110,8 +187,8 @@
 #define v_store(p, a) _mm256_storeu_ps(p, a)
 #define v_first(n) \
     _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
-#define v_load_n(p, n) _mm256_maskload_ps(p, v_first(n))
-#define v_store_n(p, a, n) _mm256_maskstore_ps(p, v_first(n), a)
+#define v_load_n load_n__avx2
+#define v_store_n store_n__avx2
 #define v_all(a) _mm256_set1_ps(a)
 #define v_fma(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define v_add(a, b) _mm256_add_ps(a, b)
@@ -122,6 +199,7 @@
 #define v_min(a, b) _mm256_min_ps(a, b)
 #define v_lt(a, b) _mm256_cmp_ps(a, b, _CMP_LT_OQ)
 #define v_eq(a, b) _mm256_cmp_ps(a, b, _CMP_EQ_OQ)
+#define v_lane(a, j) _mm256_permutevar8x32_ps(a, _mm256_set1_epi32((int)(j)))
 #define v_select(m, a, b) _mm256_blendv_ps(b, a, m)
 #define v_bits(a) _mm256_castps_si256(a)
 #define v_float(a) _mm256_castsi256_ps(a)
@@ -136,6 +214,66 @@
 #define ACCUMULATORS 12
 #define TILE_ROWS 6
 #define MOST_VECS 8
+#define MOST_COLUMNS 12
+#define v_transpose transpose__avx2
+
+/* Where the compiler knows that lanes are few, no masks: a load that follows a masked store waits for the cache. */
+BLOCK_BODY TARGET __m256 load_n__avx2(const float *p, size_t n)
+{
+    if (__builtin_constant_p(n == 1) && n == 1)
+        return _mm256_zextps128_ps256(_mm_load_ss(p));
+    if (__builtin_constant_p(n == 2) && n == 2)
+        return _mm256_zextps128_ps256(_mm_loadl_pi(_mm_setzero_ps(), (const __m64 *)(const void *)p));
+    if (__builtin_constant_p(n == 4) && n == 4)
+        return _mm256_zextps128_ps256(_mm_loadu_ps(p));
+    if (__builtin_constant_p(n == 3) && n == 3) {
+        const __m128 two = _mm_loadl_pi(_mm_setzero_ps(), (const __m64 *)(const void *)p);
+        return _mm256_zextps128_ps256(_mm_insert_ps(two, _mm_load_ss(p + 2), 0x20));
+    }
+    return _mm256_maskload_ps(p, v_first(n));
+}
+
+BLOCK_BODY TARGET void store_n__avx2(float *p, __m256 a, size_t n)
+{
+    const __m128 low = _mm256_castps256_ps128(a);
+    if (__builtin_constant_p(n == 1) && n == 1)
+        _mm_store_ss(p, low);
+    else if (__builtin_constant_p(n == 2) && n == 2)
+        _mm_storel_pi((__m64 *)(void *)p, low);
+    else if (__builtin_constant_p(n == 4) && n == 4)
+        _mm_storeu_ps(p, low);
+    else if (__builtin_constant_p(n == 3) && n == 3) {
+        _mm_storel_pi((__m64 *)(void *)p, low);
+        _mm_store_ss(p + 2, _mm_movehl_ps(low, low));
+    }
+    else
+        _mm256_maskstore_ps(p, v_first(n), a);
+}
+
+/* Pairs, fours, then the halves of the vectors. */
+BLOCK_BODY TARGET void transpose__avx2(__m256 *a)
+{
+    __m256 t[8], u[8];
+    UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+#define PAIR(o, i, k) _mm256_castpd_ps(_mm256_unpack##o##_pd(_mm256_castps_pd(t[i]), _mm256_castps_pd(t[k])))
+    UNROLL
+    for (int i = 0; i < 8; i += 4) {
+        u[i] = PAIR(lo, i, i + 2);
+        u[i + 1] = PAIR(hi, i, i + 2);
+        u[i + 2] = PAIR(lo, i + 1, i + 3);
+        u[i + 3] = PAIR(hi, i + 1, i + 3);
+    }
+#undef PAIR
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        a[i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x20);
+        a[4 + i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x31);
+    }
+}
 /*@ end */
 #endif
 
@@ -160,6 +298,7 @@
 #define v_min min__neon
 #define v_lt(a, b) vcltq_f32(a, b)
 #define v_eq(a, b) vceqq_f32(a, b)
+#define v_lane lane__neon
 #define v_select(m, a, b) vbslq_f32(m, a, b)
 #define v_bits(a) vreinterpretq_u32_f32(a)
 #define v_float(a) vreinterpretq_f32_u32(a)
@@ -174,6 +313,25 @@
 #define ACCUMULATORS 24
 #define TILE_ROWS 8
 #define MOST_VECS 8
+#define MOST_COLUMNS 12
+#define v_transpose transpose__neon
+
+BLOCK_BODY float32x4_t lane__neon(float32x4_t a, size_t j)
+{
+    float some[4];
+    vst1q_f32(some, a);
+    return vld1q_dup_f32(some + j);
+}
+
+BLOCK_BODY void transpose__neon(float32x4_t *a)
+{
+    const float32x4_t p = vzip1q_f32(a[0], a[2]), q = vzip1q_f32(a[1], a[3]);
+    const float32x4_t r = vzip2q_f32(a[0], a[2]), s = vzip2q_f32(a[1], a[3]);
+    a[0] = vzip1q_f32(p, q);
+    a[1] = vzip2q_f32(p, q);
+    a[2] = vzip1q_f32(r, s);
+    a[3] = vzip2q_f32(r, s);
+}
 
 /* FMAX and FMIN of the processor treat NaN and zeros another way, yet clang 14 makes them of a comparison and a choice
    that it can see: max(0, -0) became 0. */
@@ -234,6 +392,7 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 #define v_min min__plain
 #define v_lt(a, b) ((a) < (b))
 #define v_eq(a, b) ((a) == (b))
+#define v_lane(a, j) ((void)(j), (a))
 #define v_select(m, a, b) ((m) ? (a) : (b))
 #define v_bits bits__plain
 #define v_float float__plain
@@ -248,6 +407,8 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 #define ACCUMULATORS 8
 #define TILE_ROWS 1
 #define MOST_VECS 8
+#define MOST_COLUMNS 12
+#define v_transpose(a) ((void)(a))
 
 /* OPAQUE: clang 14 for aarch64 makes FMAX of what it can see, and max(0, -0) becomes 0. */
 HELPER float max__plain(float a, float b)
@@ -322,6 +483,7 @@ HELPER float fma__plain(float a, float b, float c)
 #undef v_min
 #undef v_lt
 #undef v_eq
+#undef v_lane
 #undef v_select
 #undef v_bits
 #undef v_float
@@ -336,6 +498,8 @@ HELPER float fma__plain(float a, float b, float c)
 #undef ACCUMULATORS
 #undef TILE_ROWS
 #undef MOST_VECS
+#undef MOST_COLUMNS
+#undef v_transpose
 /*@ end */
 #endif
 

@@ -2,21 +2,35 @@
 /* softmax.c: y = exp(x - max x) / sum; y may be x.
  * The sum: up to 16 terms in index order; above, 16 partial sums by index modulo 16, joined by halving.
  *
- * Words: NAME, N, SIZES.
+ * Words: BODY, NAME, LANES_NAME, N, SIZES.
  */
 #ifndef NAME
 #include "math.h"
+#define BODY static TARGET
 #define NAME softmax_sample
+#define LANES_NAME softmax_lanes_sample
 #define N 5
 #define SIZES
 #endif
 
 /*@ begin kernel */
-static TARGET void NAME(const float *x, size_t xs, size_t rows, float *y, size_t ys SIZES)
+BODY void NAME(const float *x, size_t xs, size_t rows, float *y, size_t ys SIZES)
 {
     for (size_t r = 0; r < rows; r++) {
         const float *from = x + r * xs;
         float *to = y + r * ys, top = from[0], sum[16];
+        if (N <= VL && N <= 16) {       /* in one vector */
+            const vf a = v_load_n(from, N);
+            vf most = v_lane(a, 0);
+            for (size_t j = 1; j < N; j++)
+                most = v_max(most, v_lane(a, j));
+            const vf e = v_exp(v_sub(a, most));
+            vf all = v_lane(e, 0);
+            for (size_t j = 1; j < N; j++)
+                all = v_add(all, v_lane(e, j));
+            v_store_n(to, v_div(e, all), N);
+            continue;
+        }
         for (size_t j = 1; j < N; j++)
             top = top > from[j] ? top : from[j];
         for (size_t j = 0; j < N; j += VL) {
@@ -39,6 +53,31 @@ static TARGET void NAME(const float *x, size_t xs, size_t rows, float *y, size_t
             const size_t lanes = N - j < VL ? N - j : VL;
             v_store_n(to + j, v_div(v_load_n(to + j, lanes), v_all(sum[0])), lanes);
         }
+    }
+}
+/*@ end */
+
+/*@ begin lanes */
+static TARGET void LANES_NAME(const float *x, size_t lanes, float *y SIZES)
+{
+    for (size_t l = 0; l < lanes; l += VL) {
+        vf top = v_load(x + l), sum[16];
+        for (size_t j = 1; j < N; j++)
+            top = v_max(top, v_load(x + j * LANES + l));
+        for (size_t j = 0; j < N; j++) {
+            const vf e = v_exp(v_sub(v_load(x + j * LANES + l), top));
+            v_store(y + j * LANES + l, e);
+            sum[j % 16] = j < 16 ? e : v_add(sum[j % 16], e);
+        }
+        if (N > 16)
+            for (size_t half = 8; half > 0; half /= 2)
+                for (size_t j = 0; j < half; j++)
+                    sum[j] = v_add(sum[j], sum[j + half]);
+        else
+            for (size_t j = 1; j < N; j++)
+                sum[0] = v_add(sum[0], sum[j]);
+        for (size_t j = 0; j < N; j++)
+            v_store(y + j * LANES + l, v_div(v_load(y + j * LANES + l), sum[0]));
     }
 }
 /*@ end */

@@ -23,7 +23,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define GUARD 0xdeadbeefU
 #define MOST 320 /* floats a row with its gap */
-#define ROWS 17
+#define ROWS LANES
 
 #define SEED UINT64_C(20261126)
 static uint64_t seed = SEED;
@@ -211,7 +211,7 @@ static void fma_rounds_once(void **state)
 
 static const size_t widths[] = {1,  2,  3,  4,  5,  7,  8,  9,  12, 15, 16,  17,
                                 24, 31, 33, 40, 47, 48, 49, 64, 95, 96, 100, 144};
-static const size_t row_counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17};
+static const size_t row_counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 32};
 static const size_t inputs[] = {1, 3, 16, 97};
 
 /* What one call may read and where it writes. Weights have their 16 floats of slack and no more. */
@@ -311,27 +311,33 @@ static void near(double y, double want, double tolerance, const char *kernel)
 
 typedef const struct mmoe_kernels tables;
 
+/* relu of none, of some and of all columns; padding up to a multiple of 8 left alone, or free to be written. */
 static void check_dense(tables *plain, tables *k, size_t rows, size_t in, size_t n, int special)
 {
-    for (int relu = 0; relu < 2; relu++) {
-        const size_t width = panel_width(n);
+    const size_t relus[] = {0, n / 2, n};
+    for (int i = 0; i < 3; i++) {
+        const size_t width = panel_width(n), relu = relus[i], room = random_bits() % 2 ? n : (n + 7) / 8 * 8;
         struct data d = new_data(rows, in, n, in, panel_floats(in, n), special);
-        plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, n, width, relu, 0);
-        k->dense(d.x, d.xs, rows, d.w, d.other + MOST, d.ys, in, n, width, relu, 1);
+        d.ys += room - n;
+        plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, n, n, width, relu, 0);
         guards_hold(&d, "dense", n);
-        same_bits(&d, relu ? "dense, relu" : "dense", k->isa, 0);
+        k->dense(d.x, d.xs, rows, d.w, d.other + MOST, d.ys, in, n, room, width, relu, 1);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = n; j < room; j++)
+                d.other[MOST + r * d.ys + j] = as_float(GUARD);
+        same_bits(&d, "dense", k->isa, 0);
         for (size_t r = 0; r < rows && !special; r++)
             for (size_t j = 0; j < n; j++) {
                 const size_t panel = j / width * width,
                              pitch = n - panel < width ? (n - panel + 7) / 8 * 8 : width;
                 const float *w = d.w + (1 + in) * panel + (j - panel), *x = d.x + r * d.xs;
                 double sum = (double)w[0], size = fabs(sum);
-                for (size_t i = 0; i < in; i++) {
-                    sum += (double)x[i] * (double)w[(1 + i) * pitch];
-                    size += fabs((double)x[i] * (double)w[(1 + i) * pitch]);
+                for (size_t e = 0; e < in; e++) {
+                    sum += (double)x[e] * (double)w[(1 + e) * pitch];
+                    size += fabs((double)x[e] * (double)w[(1 + e) * pitch]);
                 }
-                near((double)out(&d, r)[j], relu && sum < 0 ? 0 : sum,
-                     (double)(in + 1) * size * 0x1p-24, "dense");
+                near((double)out(&d, r)[j], j < relu && sum < 0 ? 0 : sum, (double)(in + 1) * size * 0x1p-24,
+                     "dense");
             }
         free_data(&d);
     }
@@ -441,6 +447,120 @@ static void check_ziln(tables *plain, tables *k, size_t rows, int special)
     free_data(&d);
 }
 
+/* ---- rows in lanes ---------------------------------------------------------------------------------------------- */
+
+/* A call over rows by the plain kernels, and the same in lanes. Lanes that have no row hold numbers that must not matter. */
+struct lanes {
+    struct data d;          /* `plain` is the answer */
+    float *x, *y;           /* [columns][LANES] */
+    size_t lanes;           /* that are computed */
+};
+
+static struct lanes in_lanes(tables *k, struct data d, size_t x_columns)
+{
+    struct lanes l = {.d = d, .lanes = (d.rows + k->lanes.multiple - 1) / k->lanes.multiple * k->lanes.multiple};
+    l.x = block(x_columns * LANES, 1);
+    l.y = block((MOST + 2) * LANES, 0);
+    for (size_t i = 0; i < (MOST + 2) * LANES; i++)
+        l.y[i] = as_float(GUARD);
+    for (size_t r = 0; r < d.rows; r++)
+        for (size_t j = 0; j < x_columns; j++)
+            l.x[j * LANES + r] = d.x[r * d.xs + j];
+    return l;
+}
+
+static float *result(const struct lanes *l) { return l->y + LANES; }
+
+/* Rows' bits are the plain kernel's; no column but the first `columns` was written, no lane beyond those computed. */
+static void lanes_agree(struct lanes *l, const char *kernel, const char *isa, size_t columns)
+{
+    for (size_t j = 0; j < MOST + 2; j++)
+        for (size_t r = 0; r < LANES; r++) {
+            const float y = l->y[j * LANES + r];
+            const int inside = j > 0 && j <= columns && r < l->lanes;
+            const float want = inside && r < l->d.rows ? out(&l->d, r)[j - 1] : as_float(GUARD);
+            if (inside ? r < l->d.rows && as_bits(y) != as_bits(want) && !(isnan(y) && isnan(want))
+                       : as_bits(y) != GUARD)
+                fail_msg("%s__%s in lanes, %zu rows, in %zu, n %zu: column %zu, row %zu is %a, not %a", kernel, isa,
+                         l->d.rows, l->d.in, l->d.n, j - 1, r, (double)y, (double)want);
+        }
+    free(l->x);
+    free(l->y);
+    free_data(&l->d);
+}
+
+static void check_lanes_dense(tables *plain, tables *k, size_t rows, size_t in, size_t n, int special)
+{
+    const size_t relu = random_bits() % 3 * n / 2;
+    struct data d = new_data(rows, in, n, in, panel_floats(in, n), special);
+    plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, n, n, (n + 7) / 8 * 8, relu, 0);
+    struct lanes l = in_lanes(k, d, in);
+    k->lanes.dense(l.x, l.lanes, d.w, result(&l), in, n, relu);
+    lanes_agree(&l, "dense", k->isa, n);
+}
+
+static void check_lanes_unary(tables *k, mmoe_unary *plain, mmoe_lanes_unary *other, const char *name, size_t rows,
+                              size_t n, size_t columns, int special)
+{
+    struct data d = new_data(rows, 0, n, n, 1, special);
+    plain(d.x, d.xs, rows, d.plain + MOST, d.ys, n);
+    struct lanes l = in_lanes(k, d, n);
+    other(l.x, l.lanes, result(&l), n);
+    lanes_agree(&l, name, k->isa, columns);
+}
+
+static void check_lanes_dice(tables *plain, tables *k, size_t rows, size_t n, int special)
+{
+    struct data d = new_data(rows, 0, n, n, 3 * ((n + 7) / 8 * 8), special);
+    plain->dice(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, n);
+    struct lanes l = in_lanes(k, d, n);
+    k->lanes.dice(l.x, l.lanes, d.w, result(&l), n);
+    lanes_agree(&l, "dice", k->isa, n);
+}
+
+/* The experts lie behind the gate, the last one first. */
+static void check_lanes_mix(tables *plain, tables *k, size_t rows, size_t experts, size_t n, int special)
+{
+    struct data d = new_data(rows, 0, n, experts * (1 + n), 1, special);
+    size_t rows_at[16][2], lanes_at[16];
+    for (size_t e = 0; e < experts; e++) {
+        const size_t column = experts + (experts - 1 - e) * n;
+        rows_at[e][0] = column;
+        rows_at[e][1] = d.xs;
+        lanes_at[e] = column * LANES;
+    }
+    plain->mix(d.x, d.xs, d.x, (const size_t(*)[2])rows_at, rows, d.plain + MOST, d.ys, experts, n);
+    struct lanes l = in_lanes(k, d, experts * (1 + n));
+    k->lanes.mix(l.x, l.x, lanes_at, l.lanes, result(&l), experts, n);
+    lanes_agree(&l, "mix", k->isa, n);
+}
+
+static void check_lanes_ziln(tables *plain, tables *k, size_t rows, int special)
+{
+    struct data d = new_data(rows, 0, 1, 3, 1, special);
+    plain->ziln(d.x, d.xs, rows, d.plain + MOST, d.ys);
+    struct lanes l = in_lanes(k, d, 3);
+    k->lanes.ziln(l.x, l.lanes, result(&l));
+    lanes_agree(&l, "ziln", k->isa, 1);
+}
+
+/* Into lanes and back is the same rows; lanes without a row are zero. */
+static void check_load_and_store(tables *k, size_t rows, size_t n, int special)
+{
+    struct data d = new_data(rows, 0, n, n, 1, special);
+    float *y = block((n + 1) * LANES, 0);
+    k->lanes.load(d.x, d.xs, rows, y, n);
+    for (size_t j = 0; j < n; j++)
+        for (size_t r = 0; r < (rows + k->lanes.multiple - 1) / k->lanes.multiple * k->lanes.multiple; r++)
+            if (as_bits(y[j * LANES + r]) != (r < rows ? as_bits(d.x[r * d.xs + j]) : 0))
+                fail_msg("load__%s, %zu rows of %zu: column %zu, row %zu", k->isa, rows, n, j, r);
+    k->store(d.x, d.xs, rows, d.plain + MOST, d.ys, n);
+    k->lanes.store(y, rows, d.other + MOST, d.ys, n);
+    same_bits(&d, "store", k->isa, 1);
+    free(y);
+    free_data(&d);
+}
+
 static const char *const act_names[] = {
 #define ACT(name, ...) "act_" #name,
 #include "../compiler/acts.def"
@@ -468,6 +588,24 @@ static void check_width(tables *plain, tables *k, size_t rows, size_t n, int spe
     check_ziln(plain, k, rows, special);
 }
 
+static void check_lanes_width(tables *plain, tables *k, size_t rows, size_t n, int special)
+{
+    const struct mmoe_lanes *l = &k->lanes;
+    for (size_t i = 0; i < COUNT(inputs); i++)
+        check_lanes_dense(plain, k, rows, inputs[i], n, special);
+    for (size_t a = 0; a < MMOE_N_ACTS; a++)
+        check_lanes_unary(k, plain->act[a], l->act[a], act_names[a], rows, n, n, special);
+    check_lanes_unary(k, plain->softmax, l->softmax, "softmax", rows, n, n, special);
+    check_lanes_unary(k, plain->copy, l->copy, "copy", rows, n, n, special);
+    check_lanes_unary(k, plain->max, l->max, "max", rows, n, 1, special);
+    check_lanes_unary(k, plain->argmax, l->argmax, "argmax", rows, n, 1, special);
+    check_lanes_dice(plain, k, rows, n, special);
+    for (size_t e = 1; e <= 16; e *= 4)
+        check_lanes_mix(plain, k, rows, e, n, special);
+    check_lanes_ziln(plain, k, rows, special);
+    check_load_and_store(k, rows, n, special);
+}
+
 #ifdef TEST_TABLE
 extern const struct mmoe_kernels TEST_TABLE;
 enum { ONE_TABLE = 1 };
@@ -486,7 +624,12 @@ static uint64_t check_table(tables *plain, tables *k)
         for (size_t i = 0; i < COUNT(widths); i++)
             for (size_t r = 0; r < COUNT(row_counts); r++)
                 check_width(plain, k, row_counts[r], widths[i], special);
-    return sum_of_bits;
+    const uint64_t sum = sum_of_bits;
+    for (int special = 0; special < 2; special++)
+        for (size_t i = 0; i < COUNT(widths); i++)
+            for (size_t r = 0; r < COUNT(row_counts); r++)
+                check_lanes_width(plain, k, row_counts[r], widths[i], special);
+    return sum;
 }
 
 static void instruction_sets_give_the_same_bits(void **state)
@@ -512,10 +655,11 @@ static void a_row_does_not_see_its_batch(void **state)
     (void)state;
     tables *k = best();
     struct data d = new_data(ROWS, 97, 100, 97, panel_floats(97, 100), 0);
-    k->dense(d.x, d.xs, ROWS, d.w, d.plain + MOST, d.ys, 97, 100, 48, 1, 0);
+    k->dense(d.x, d.xs, ROWS, d.w, d.plain + MOST, d.ys, 97, 100, 100, 48, 100, 0);
     for (size_t r = 0, n; r < ROWS; r += n) {
         n = 1 + r % 5 < ROWS - r ? 1 + r % 5 : ROWS - r;
-        k->dense(d.x + r * d.xs, d.xs, n, d.w, d.other + MOST + r * d.ys, d.ys, 97, 100, 48, 1, 0);
+        k->dense(d.x + r * d.xs, d.xs, n, d.w, d.other + MOST + r * d.ys, d.ys, 97, 100, 100, 48, 100,
+                 0);
     }
     same_bits(&d, "dense", k->isa, 1);
     free_data(&d);
