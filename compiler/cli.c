@@ -26,8 +26,8 @@ static const struct command {
 
 /* Options with a letter have its code, so that -oOUT is understood as well. */
 enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_MD, O_MF, O_DUMP,
-          O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_HELP,
-          O_VERSION, O_MAN };
+          O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_PLAN,
+          O_FORM, O_HELP, O_VERSION, O_MAN };
 
 static const char *const places[] = {"c", "file", NULL};
 static const char *const orders[] = {"config", "name", NULL};
@@ -36,12 +36,13 @@ static const char *const engines[] = {"walk", "aot", "reference", "jit", NULL};
 static const struct option_row {
     enum id id;
     int commands;                   /* which take it; 0: no command needed */
-    const char *name, *argument, *about;
+    const char *name, *argument;
+    const char *about;              /* NULL: of use to tests only, and not shown */
     const char *const *choices;     /* what the argument may be; NULL: see choices_of() */
 } rows[] = {
     {O_OUTPUT, COMPILE | SCORE, "o", "OUT", "where the result goes; - is standard output (of compile: the C)", NULL},
     {O_NAME, COMPILE, "name", "NAME", "the C name of the model (default: from OUT)", NULL},
-    {O_TARGET, COMPILE | VERIFY, "target", "NAME", "the kind of machine", NULL},
+    {O_TARGET, COMPILE | INSPECT | VERIFY, "target", "NAME", "the kind of machine", NULL},
     {O_WEIGHTS_IN, COMPILE, "weights-in", "PLACE", "c: in the C file (default); file: beside it", places},
     {O_NUMERICS, COMPILE | VERIFY, "numerics", "CLASS", "the class of arithmetic", NULL},
     {O_MD, COMPILE, "MD", NULL, "write what OUT depends on, for make, to OUT.d", NULL},
@@ -52,6 +53,8 @@ static const struct option_row {
     {O_ORDER, ALL, "feature-order", "ORDER", "config (default; EasyRec 0.8.0 and later) or name (before)", orders},
     {O_PERMISSIVE, ALL, "permissive", NULL, "skip unknown fields, keep weights that are not finite; warn", NULL},
     {O_JSON, INSPECT | VERIFY, "json", NULL, "print JSON", NULL},
+    {O_PLAN, INSPECT, "plan", NULL, "show how the model would be computed, each choice with its reason", NULL},
+    {O_FORM, COMPILE | INSPECT | VERIFY | SCORE, "form", "FORM", NULL, plan_forms},
     {O_FEATURES, SCORE | VERIFY, "features", "F.npy", "what enters the experts: float32 [rows, columns]; - is stdin",
      NULL},
     {O_ROWS, SCORE | VERIFY, "rows", "F.csv", "raw rows (not supported yet)", NULL},
@@ -85,6 +88,8 @@ static const struct {
     {"NO_COLOR", "messages on a terminal are not coloured if it is set"},
     {"TMPDIR", "where temporary files go (default: /tmp)"},
 };
+
+static bool is_shown(const struct option_row *r) { return r->about != NULL; }
 
 static const char *dashes(const struct option_row *r) { return strlen(r->name) <= 2 ? "-" : "--"; }
 
@@ -151,7 +156,7 @@ static void print_help(FILE *to, const struct command *c)
     print_paragraph(to, about_model);
     fputc('\n', to);
     for (size_t i = 0; i < COUNT(rows); i++)
-        if (!c || !rows[i].commands || (rows[i].commands & c->bit))
+        if (is_shown(&rows[i]) && (!c || !rows[i].commands || (rows[i].commands & c->bit)))
             print_option(to, &rows[i]);
     fputs("\nexit status\n", to);
     for (size_t i = 0; i < COUNT(exits); i++)
@@ -228,7 +233,8 @@ static void print_man(FILE *to)
         print_man_item(to, commands[i].name, commands[i].about);
     fputs(".SH OPTIONS\n", to);
     for (size_t i = 0; i < COUNT(rows); i++)
-        print_man_option(to, &rows[i]);
+        if (is_shown(&rows[i]))
+            print_man_option(to, &rows[i]);
     fputs(".SH EXIT STATUS\n", to);
     for (size_t i = 0; i < COUNT(exits); i++)
         print_man_item(to, exits[i].code, exits[i].about);
@@ -340,6 +346,8 @@ static void set_option(struct options *o, enum id id, const char *value)
     case O_PERMISSIVE: o->permissive = true; return;
     case O_VERBOSE: o->verbose = true; return;
     case O_JSON: o->json = true; return;
+    case O_PLAN: o->plan = true; return;
+    case O_FORM: o->form = value; return;
     case O_FEATURES: o->features = value; return;
     case O_ROWS: o->rows = value; return;
     case O_EXPECT: o->expect = value; return;

@@ -21,9 +21,6 @@ struct instance {
     const char *name;       /* dense_272_256_relu */
 };
 
-/* Past so many different kernels they take sizes as arguments, so that text stays bounded. */
-#define MOST_INSTANCES 64
-
 #define MOST_CASES 12               /* of the numbers of vectors or columns in a tile */
 
 struct emitter {
@@ -678,7 +675,7 @@ struct generated *emit(struct job *job, const struct plan *p, const struct weigh
     struct emitter e = {.job = job, .p = p, .from = from, .to = &g->c};
     e.instances = NEW_ARRAY(job, (size_t)(p->rows.n_steps + p->lanes.n_steps), struct instance);
     find_instances(&e);
-    if (e.n_instances > MOST_INSTANCES) {
+    if (e.n_instances > p->most_kernels) {
         e.sizes_in_calls = true;
         find_instances(&e);
     }

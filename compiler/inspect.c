@@ -246,7 +246,9 @@ bool do_inspect(struct job *job, struct text *to)
     struct network *n = read_network(job, false);
     if (!n)
         return false;
-    if (job->options->json)
+    if (job->options->plan)
+        explain_plan(job, make_plan(job, n->model), n->original, to);
+    else if (job->options->json)
         network_json(job, n, to);
     else
         network_text(job, n, to);

@@ -369,7 +369,7 @@ struct model *fold(struct job *job, const struct model *m);     /* batch norms i
 struct model *fuse(struct job *job, const struct model *m);     /* equal layers side by side */
 struct model *tidy(struct job *job, const struct model *m);     /* drops what nothing reads */
 
-/* ---- plan.c: every decision about the machine ------------------------------------------------------------------- */
+/* ---- plan.c, explain.c: every decision about the machine ------------------------------------------------------------------- */
 
 /* A class of arithmetic: what every sum of a compilation is made of. */
 struct numerics {
@@ -397,6 +397,7 @@ struct target {
 };
 
 extern const struct target targets[];           /* the last has no name */
+extern const char *const plan_forms[];          /* what tests may ask for instead of what the model's size suggests */
 extern const struct numerics numerics_classes[];        /* the same */
 const struct target *find_target(const char *name);     /* NULL if there is none */
 
@@ -478,6 +479,7 @@ struct plan {
     bool small;                     /* all weights fit into the nearest cache: each layer is one panel */
     bool straight;                  /* small, and of few calls: those for 1, 2 and 3 rows are inlined, sizes and all */
     bool ahead;                     /* do dense kernels prefetch weights? */
+    int most_kernels;               /* past so many different ones they take sizes as arguments: text stays bounded */
     int inputs, outputs;            /* floats a row */
     size_t scratch_floats;          /* of scoring: that of the larger form */
     size_t weight_floats;           /* ARENA_SLACK included; a multiple of 16 */
@@ -489,6 +491,7 @@ struct plan *make_plan(struct job *job, const struct model *m);
 int lanes_from(const struct plan *p, const char *isa);
 void check_plan(const struct plan *p);                  /* bug() if buffers overlap, ... */
 void print_plan(const struct plan *p, struct text *to);
+void explain_plan(struct job *job, const struct plan *p, const struct model *original, struct text *to);    /* explain.c */
 
 /* ---- pack.c: weights in kernel order, rounded once --------------------------------------------------------------- */
 
@@ -609,7 +612,8 @@ struct options {
     const char *rows, *features, *expect, *engine;
     const char *depfile;            /* -MF; "" with -MD alone */
     enum feature_order feature_order;
-    bool permissive, verbose, json;
+    const char *form;               /* one of plan_forms, for tests; NULL: what is fastest */
+    bool permissive, verbose, json, plan;
 };
 
 /* Everything that is known of a model once it was read. */

@@ -684,6 +684,34 @@ int lanes_from(const struct plan *p, const char *isa)
     return p->weight_floats * sizeof(float) <= TINY_BYTES ? i->tiny_lanes_from : i->lanes_from;
 }
 
+/* ---- all of it ------------------------------------------------------------------------------------------------------ */
+
+/* panels: as a large model; ahead: that streams from a far cache; lanes: as a small one; calls: without inlined rows;
+   arguments: sizes as arguments of kernels. */
+const char *const plan_forms[] = {"panels", "ahead", "lanes", "calls", "arguments", NULL};
+
+#define MOST_KERNELS 64
+
+static bool asked_for(const struct job *job, const char *form)
+{
+    return job->options->form && strcmp(job->options->form, form) == 0;
+}
+
+/* What depends on the model's size, or on what tests ask for. */
+static void choose_form(struct job *job, struct plan *p)
+{
+    size_t bytes = count_weights(p->model) * sizeof(float);
+    p->small = bytes <= SMALL_BYTES;
+    p->ahead = bytes > p->target->ahead_bytes;
+    p->most_kernels = asked_for(job, "arguments") ? 0 : MOST_KERNELS;
+    if (asked_for(job, "panels") || asked_for(job, "ahead"))
+        p->small = false;
+    if (asked_for(job, "lanes") || asked_for(job, "calls"))
+        p->small = true;
+    if (asked_for(job, "ahead"))
+        p->ahead = true;
+}
+
 struct plan *make_plan(struct job *job, const struct model *from)
 {
     if (!from)
@@ -704,15 +732,14 @@ struct plan *make_plan(struct job *job, const struct model *from)
     pl.done = NEW_ARRAY(job, (size_t)m->n_ops, bool);
     for (int v = 0; v < m->n_values; v++)
         pl.home[v] = (struct home){v, 0};
-    p->small = count_weights(m) * sizeof(float) <= SMALL_BYTES;
-    p->ahead = count_weights(m) * sizeof(float) > p->target->ahead_bytes;
+    choose_form(job, p);
     find_slices(&pl);
     place_in_place(&pl);
     find_epilogues(&pl);
     plan_form(&pl, &p->rows, false);
     if (p->small && strcmp(p->target->isas[0], "plain") != 0)
         plan_form(&pl, &p->lanes, true);
-    p->straight = p->lanes.n_steps && p->rows.n_steps <= MOST_STRAIGHT;
+    p->straight = p->lanes.n_steps && p->rows.n_steps <= MOST_STRAIGHT && !asked_for(job, "calls");
     p->scratch_floats = p->rows.scratch_floats > p->lanes.scratch_floats ? p->rows.scratch_floats : p->lanes.scratch_floats;
     p->test_floats = round_up((size_t)TEST_ROWS * (size_t)(p->inputs + p->outputs), 16);
     p->weight_floats = round_up(p->weight_floats + ARENA_SLACK, 16);

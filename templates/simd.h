@@ -294,8 +294,8 @@ BLOCK_BODY TARGET void transpose__avx2(__m256 *a)
 #define v_sub(a, b) vsubq_f32(a, b)
 #define v_mul(a, b) vmulq_f32(a, b)
 #define v_div(a, b) vdivq_f32(a, b)
-#define v_max max__neon
-#define v_min min__neon
+#define v_max larger__neon
+#define v_min smaller__neon
 #define v_lt(a, b) vcltq_f32(a, b)
 #define v_eq(a, b) vceqq_f32(a, b)
 #define v_lane lane__neon
@@ -335,14 +335,14 @@ BLOCK_BODY void transpose__neon(float32x4_t *a)
 
 /* FMAX and FMIN of the processor treat NaN and zeros another way, yet clang 14 makes them of a comparison and a choice
    that it can see: max(0, -0) became 0. */
-HELPER float32x4_t max__neon(float32x4_t a, float32x4_t b)
+HELPER float32x4_t larger__neon(float32x4_t a, float32x4_t b)
 {
     uint32x4_t greater = vcgtq_f32(a, b);
     PIN(greater);
     return vbslq_f32(greater, a, b);
 }
 
-HELPER float32x4_t min__neon(float32x4_t a, float32x4_t b)
+HELPER float32x4_t smaller__neon(float32x4_t a, float32x4_t b)
 {
     uint32x4_t less = vcltq_f32(a, b);
     PIN(less);
@@ -388,8 +388,8 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 #define v_sub(a, b) ((a) - (b))
 #define v_mul(a, b) ((a) * (b))
 #define v_div(a, b) ((a) / (b))
-#define v_max max__plain
-#define v_min min__plain
+#define v_max larger__plain
+#define v_min smaller__plain
 #define v_lt(a, b) ((a) < (b))
 #define v_eq(a, b) ((a) == (b))
 #define v_lane(a, j) ((void)(j), (a))
@@ -411,14 +411,14 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 #define v_transpose(a) ((void)(a))
 
 /* OPAQUE: clang 14 for aarch64 makes FMAX of what it can see, and max(0, -0) becomes 0. */
-HELPER float max__plain(float a, float b)
+HELPER float larger__plain(float a, float b)
 {
     int greater = a > b;
     OPAQUE(greater);
     return greater ? a : b;
 }
 
-HELPER float min__plain(float a, float b)
+HELPER float smaller__plain(float a, float b)
 {
     int less = a < b;
     OPAQUE(less);

@@ -82,6 +82,15 @@ for model in "$@"; do
         build $cc-generic plain - $cc -std=c11 -O3
         build $cc-generic-sanitized plain - $cc -std=c11 $sanitize
     done
+    # Every kernel and form that a plan may choose, whatever the model's size suggests.
+    for form in panels ahead lanes calls arguments; do
+        [ $n -le 2 ] || continue
+        "$mmoec" compile "$model" --outputs all --name m --form $form -o "$dir/$form"
+        build gcc-$form $form 012 gcc -std=c11 -O2
+        build clang-$form $form 012 clang -std=c11 -O2
+        "$mmoec" compile "$model" --outputs all --name m --form $form --target aarch64 -o "$dir/arm-$form"
+        build arm-$form arm-$form - aarch64-linux-gnu-gcc -static -std=c11 -O2
+    done
     arm=aarch64-linux-gnu-gcc
     build arm-O2 arm - $arm -static -std=c11 -O2
     [ $n = 1 ] || continue
