@@ -6,7 +6,8 @@
  * against the plain kernels, over awkward shapes, with guard values around the outputs, any NaN
  * counting as equal to any other (but in `store`). A sum over those bits is printed, for comparing
  * machines. With -DTEST_TABLE=mmoe_kernels__avx512 that table alone is tested, whatever the
- * processor says: for emulated builds.
+ * processor says: for emulated builds. With the argument --time, every kernel of kernels.def is timed
+ * instead, in both forms and on every instruction set.
  */
 #define SIMD_PLAIN
 #include "../runtime/kernels.h"
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <cmocka.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -691,8 +693,81 @@ static void heads_are_as_specified(void **state)
     assert_true(as_bits(y[0]) == 0 && y[1] == 1);
 }
 
-int main(void)
+/* ---- times ----------------------------------------------------------------------------------------------------- */
+
+static double seconds(void)
 {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* The best of some rounds, in nanoseconds a call. */
+#define TIME(what, call)                                                        \
+    do {                                                                        \
+        double best = 1;                                                        \
+        for (int round = 0; round < 7; round++) {                               \
+            const double begin = seconds();                                     \
+            for (int i = 0; i < 200; i++)                                       \
+                call;                                                           \
+            const double took = (seconds() - begin) / 200;                      \
+            best = took < best ? took : best;                                   \
+        }                                                                       \
+        print_message("%-7s %-28s %10.1f ns\n", k->isa, what, best * 1e9);      \
+    } while (0)
+
+#define BOTH(name, rows_call, lanes_call) TIME(name, rows_call); TIME(name " in lanes", lanes_call)
+#define WIDTH 48 /* columns of x and y; of 8 experts */
+
+#define TIME_DENSE(name)                                                                            \
+    BOTH(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH, WIDTH, WIDTH, 48, WIDTH, 0),           \
+         k->lanes.name(x, LANES, w, y, WIDTH, WIDTH, WIDTH))
+#define TIME_UNARY(name) BOTH(#name, k->name(x, WIDTH, LANES, y, WIDTH, WIDTH), k->lanes.name(x, LANES, y, WIDTH))
+#define TIME_DICE(name) BOTH(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH), k->lanes.name(x, LANES, w, y, WIDTH))
+#define TIME_MIX(name)                                                                              \
+    BOTH(#name, k->name(x, WIDTH, w, rows_at, LANES, y, WIDTH, 8, WIDTH),                           \
+         k->lanes.name(x, w, lanes_at, LANES, y, 8, WIDTH))
+#define TIME_ZILN(name) BOTH(#name, k->name(x, WIDTH, LANES, y, WIDTH), k->lanes.name(x, LANES, y))
+#define TIME_STORE(name)                                                                            \
+    BOTH(#name, k->name(x, WIDTH, LANES, y, WIDTH, WIDTH), k->lanes.name(x, LANES, y, WIDTH, WIDTH))
+#define TIME_LOAD(name) TIME(#name " into lanes", k->lanes.name(x, WIDTH, LANES, y, WIDTH))
+#define TIME_ACT(name)                                                                              \
+    for (size_t a = 0; a < MMOE_N_ACTS; a++) {                                                      \
+        TIME(act_names[a], k->act[a](x, WIDTH, LANES, y, WIDTH, WIDTH));                            \
+        TIME("the same in lanes", k->lanes.act[a](x, LANES, y, WIDTH));                             \
+    }
+
+static void time_table(tables *k)
+{
+    float *x = block(WIDTH * LANES, 0), *y = block(WIDTH * LANES, 0), *w = block(8 * WIDTH * LANES + 16, 0);
+    size_t at[8][2], lanes_at[8];
+    for (size_t e = 0; e < 8; e++) {
+        at[e][0] = lanes_at[e] = e * WIDTH * LANES;
+        at[e][1] = WIDTH;
+    }
+    const size_t(*rows_at)[2] = (const size_t(*)[2])at;
+    print_message("%d rows of %d columns: of dense inputs too, of mix %d experts; ziln one output\n", LANES, WIDTH, 8);
+#define KERNEL(name, file, form) TIME_##form(name);
+#include "../templates/kernels.def"
+#undef KERNEL
+    free(x);
+    free(y);
+    free(w);
+}
+
+static int time_all(void)
+{
+    static const char *const isas[] = {"avx512", "avx2", "neon", "plain"};
+    for (size_t i = 0; i < COUNT(isas); i++)
+        if (mmoe_kernels_named(isas[i]))
+            time_table(mmoe_kernels_named(isas[i]));
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "--time") == 0)
+        return time_all();
     print_message("seed %llu\n", (unsigned long long)seed);
     const struct CMUnitTest of_functions[] = {
         cmocka_unit_test(functions_are_accurate),
