@@ -663,7 +663,8 @@ static void emit_h(struct emitter *e)
                    "/* 0 if this build gives the bits that mmoec computed; else what struct mmoe_model says of self_test. */\n"
                    "int %s_self_test(void *scratch);\n\n", p->inputs, p->outputs, name, name);
     else
-        text_print(e->to, "/* The weights are in a file of their own: mmoe_open(&m, &%s_model, path) of libmmoe. */\n", name);
+        text_print(e->to, "/* The weights are in a file of their own: mmoe_open(&m, mmoe_weights(&%s_model, path)) of libmmoe. */\n",
+                   name);
     text_print(e->to, "extern const struct mmoe_model %s_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n", name);
 }
 

@@ -16,7 +16,8 @@ struct engine {
     const struct plan *plan;
     const struct weights *weights;
     const struct mmoe_kernels *kernels;
-    struct mmoe library;
+    struct mmoe *library;
+    struct mmoe_reader *reader;     /* of library */
     void *scratch;
     int inputs, outputs;
 };
@@ -49,26 +50,31 @@ static struct engine *open_walk(struct job *job, const struct network *n, const 
     return e;
 }
 
+static struct engine *refuse(struct job *job, const char *path, enum mmoe_status status)
+{
+    const char *text = mmoe_status_text(status);
+    if (status == MMOE_NO_MEMORY)
+        blame(job, SYSTEM_FAILED, in_file(job, path), "memory", NULL, "%s", text);
+    else if (status == MMOE_SELF_TEST)
+        blame(job, SYSTEM_FAILED, in_file(job, path), "self-test", NULL, "%s", text);
+    else
+        blame(job, BAD_INPUT, in_file(job, path), "model", "mmoec compile MODEL -o NAME.so writes one", "%s", text);
+    return NULL;
+}
+
 struct engine *open_so(struct job *job, const char *path)
 {
     struct engine *e = NEW(job, struct engine);
-    enum mmoe_status status = mmoe_open(&e->library, NULL, path);
+    enum mmoe_status status = mmoe_open(&e->library, mmoe_file(path));
+    if (status == MMOE_OK)
+        status = mmoe_reader_new(&e->reader, e->library, NULL);
     if (status != MMOE_OK) {
-        blame(job, BAD_INPUT, in_file(job, path), "model", "mmoec compile MODEL -o NAME.so writes one", "%s",
-              mmoe_status_text(status));
-        return NULL;
+        mmoe_close(e->library);
+        return refuse(job, path, status);
     }
-    const struct mmoe_model *r = e->library.record;
-    char *room = arena_alloc(&job->arena, r->scratch_bytes + 64);
     e->kind = LIBRARY;
-    e->scratch = room + (64 - (uintptr_t)room % 64) % 64;
-    e->inputs = (int)r->inputs;
-    e->outputs = (int)r->outputs;
-    if (mmoe_self_test(&e->library, e->scratch) != MMOE_OK) {
-        blame(job, SYSTEM_FAILED, in_file(job, path), "self-test", NULL, "%s", mmoe_status_text(MMOE_SELF_TEST));
-        mmoe_close(&e->library);
-        return NULL;
-    }
+    e->inputs = (int)mmoe_record(e->library)->inputs;
+    e->outputs = (int)mmoe_record(e->library)->outputs;
     return e;
 }
 
@@ -106,7 +112,7 @@ struct engine *open_engine(struct job *job, const struct network *n, const char 
 void close_engine(struct engine *e)
 {
     if (e && e->kind == LIBRARY)
-        mmoe_close(&e->library);
+        mmoe_close(e->library);
 }
 
 int engine_inputs(const struct engine *e) { return e->inputs; }
@@ -124,12 +130,12 @@ const char *column_name(struct job *job, const struct model *m, int column)
 
 const char *engine_column(struct job *job, const struct engine *e, int column)
 {
-    return e->kind == LIBRARY ? e->library.record->output_names[column] : column_name(job, e->model, column);
+    return e->kind == LIBRARY ? mmoe_record(e->library)->output_names[column] : column_name(job, e->model, column);
 }
 
 const char *engine_isa(const struct engine *e)
 {
-    return e->kind == REFERENCE ? "double" : e->kind == WALK ? e->kernels->isa : e->library.record->chosen_isa();
+    return e->kind == REFERENCE ? "double" : e->kind == WALK ? e->kernels->isa : mmoe_record(e->library)->chosen_isa();
 }
 
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y)
@@ -137,7 +143,7 @@ bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, 
     if (e->kind == WALK)
         walk(e->plan, e->weights, e->kernels, x, rows, y, e->scratch);
     if (e->kind == LIBRARY)
-        mmoe_score(&e->library, x, (size_t)e->inputs, rows, y, e->scratch);
+        mmoe_score(e->reader, x, rows, y);
     if (e->kind != REFERENCE)
         return true;
     double *z = NEW_ARRAY(job, rows * (size_t)e->outputs, double);

@@ -40,9 +40,9 @@ paste -d ' ' $out/scores $out/ctr $out/cvr | awk '
         exit !(NR == 128 && most <= 2e-6)
     }'
 
-# The same model as a shared object, opened by libmmoe: the same bits.
+# The same model as a shared object, served by libmmoe and swapped meanwhile: the same bits.
 say build/mmoec compile $model -o $out/tiny.so
-say cc -O2 -I runtime examples/serve.c build/libmmoe.a -o $out/serve
+say cc -O2 -pthread -I runtime examples/serve.c build/libmmoe.a -o $out/serve
 echo "\$ $out/serve $out/tiny.so < $out/rows.f32 | head -n 3"
 $out/serve $out/tiny.so < $out/rows.f32 > $out/served
 head -n 3 $out/served

@@ -1,26 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-/* mmoe.c: opens models from files.
+/* mmoe.c: models that serve, their readers, and swaps.
  *
- * A shared object is copied into memory of this process (memfd) before it is loaded: dlopen of a
- * path that is loaded already answers with the old library, and a file that is overwritten while
- * loaded would change under the code. Only our own weights files are mapped; they are replaced by
- * rename, never written in place. Each step below says what went wrong; mmoe_open alone cleans up.
+ * A swap must know when no thread uses the old version any more, and the threads must not wait for it, nor write where
+ * others write. So each reader has a number of its own, its phase: odd while the reader uses a version. To score, it
+ *
+ *     R1  stores an odd phase                    (sequentially consistent)
+ *     R2  loads `serving`                        (sequentially consistent)
+ *         uses what it found
+ *     R3  stores the next, even phase            (release)
+ *
+ * and a swap, the only one by a mutex,
+ *
+ *     S1  stores the new version in `serving`    (sequentially consistent)
+ *     S2  loads the phase of each reader         (sequentially consistent), and again while it is odd and the same
+ *         frees the old version
+ *
+ * All operations that are sequentially consistent have one order, which agrees with that in each thread. If R1 comes
+ * before S2 there, the swap sees that phase or a later one, and goes on only when R3 has changed it. If R1 comes
+ * after, then S1 < S2 < R1 < R2, and the reader finds the new version. Either way nobody uses the old one after the
+ * loop; and S2 acquires what R3 released, so all that the reader did comes before the free. A reader that scores call
+ * after call is not waited for longer than one call: its phase differs in the next.
+ *
+ * The reader's part is two stores and two loads, whatever others do. Scratch that must grow is replaced before S1, so
+ * that who finds the new version finds the larger scratch, and the smaller is freed after S2.
  */
-/* All is compiled hidden but what mmoe.h names. */
-#pragma GCC visibility push(default)
-#include "mmoe.h"
-#pragma GCC visibility pop
-#include "sha256.h"
-#include "weights_file.h"
+#include "load.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <link.h>
-#include <stdio.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <time.h>
+
+#define CACHE_LINE 64
+
+struct mmoe_reader {
+    /* The scoring thread's alone, but that swaps read `phase` and set `scratch`. */
+    _Alignas(CACHE_LINE) atomic_uint phase; /* odd: uses a version */
+    _Atomic(void *) scratch;
+    unsigned depth;                     /* of mmoe_hold */
+    const struct mmoe_model *held;      /* while depth > 0, and the scratch for it: */
+    void *held_scratch;
+    struct mmoe *m;
+    const struct mmoe_pool *pool;       /* NULL: it scores alone */
+    /* Guarded by m->list. */
+    _Alignas(CACHE_LINE) struct mmoe_reader *next;
+    size_t scratch_bytes;
+    void *other_scratch;                /* the larger one before S1, the smaller one after it */
+};
+
+struct mmoe {
+    _Atomic(struct version *) serving;
+    pthread_mutex_t swapping;           /* held by a swap from begin to end */
+    pthread_mutex_t list;               /* of readers; held by a swap while it changes what they see */
+    struct mmoe_reader *readers;
+};
 
 const char *mmoe_status_text(enum mmoe_status status)
 {
@@ -32,211 +67,229 @@ const char *mmoe_status_text(enum mmoe_status status)
         [MMOE_DAMAGED] = "the file is damaged",
         [MMOE_NO_MEMORY] = "out of memory",
         [MMOE_SELF_TEST] = "this build does not give the promised bits",
+        [MMOE_OTHER_SHAPE] = "a model with other inputs or outputs",
     };
     return (size_t)status < sizeof texts / sizeof *texts ? texts[status] : "unknown status";
 }
 
-/* ---- shared objects -------------------------------------------------------------------------- */
+/* ---- scoring --------------------------------------------------------------------------------------------------- */
 
-static enum mmoe_status copy_bytes(int from, int to)
+const struct mmoe_model *mmoe_hold(struct mmoe_reader *r)
 {
-    char buffer[16384];
-    ssize_t n, k;
-    while ((n = read(from, buffer, sizeof buffer)) > 0)
-        for (ssize_t done = 0; done < n; done += k)
-            if ((k = write(to, buffer + done, (size_t)(n - done))) <= 0)
-                return MMOE_NO_MEMORY;
-    return n == 0 ? MMOE_OK : MMOE_NO_FILE;
+    if (r->depth++ > 0)
+        return r->held;
+    const unsigned phase = atomic_load_explicit(&r->phase, memory_order_relaxed); /* nobody else writes it */
+    atomic_store_explicit(&r->phase, phase + 1, memory_order_seq_cst);
+    r->held = &atomic_load_explicit(&r->m->serving, memory_order_seq_cst)->record;
+    r->held_scratch = atomic_load_explicit(&r->scratch, memory_order_acquire); /* at least as new as what R2 found */
+    return r->held;
 }
 
-/* Is all of a shared object there? The loader maps segments without asking, and half a file (one
-   that is still being copied, say) would kill this process when it is touched. */
-static enum mmoe_status check_length(int fd)
+void mmoe_release(struct mmoe_reader *r)
 {
-    ElfW(Ehdr) head;
-    struct stat s;
-    if (fstat(fd, &s) != 0 || pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
-        memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_phentsize != sizeof(ElfW(Phdr)))
-        return MMOE_NOT_A_MODEL;
-    for (int i = 0; i < head.e_phnum; i++) {
-        ElfW(Phdr) segment;
-        const off_t at = (off_t)(head.e_phoff + (size_t)i * sizeof segment);
-        if (pread(fd, &segment, sizeof segment, at) != (ssize_t)sizeof segment ||
-            segment.p_filesz > (size_t)s.st_size ||
-            segment.p_offset > (size_t)s.st_size - segment.p_filesz)
-            return MMOE_DAMAGED;
+    if (--r->depth == 0)
+        atomic_store_explicit(&r->phase, atomic_load_explicit(&r->phase, memory_order_relaxed) + 1,
+                              memory_order_release);
+}
+
+void mmoe_score(struct mmoe_reader *r, const float *x, size_t rows, float *y)
+{
+    const struct mmoe_model *m = mmoe_hold(r);
+    if (r->pool)
+        mmoe_score_parallel(r->pool, m, x, rows, y, r->held_scratch);
+    else
+        m->score(m->weights, x, m->inputs, rows, y, r->held_scratch);
+    mmoe_release(r);
+}
+
+/* ---- readers --------------------------------------------------------------------------------------------------- */
+
+static size_t scratch_for(const struct mmoe_reader *r, const struct version *v)
+{
+    return MMOE_PARALLEL_SCRATCH(&v->record, r->pool ? r->pool->threads : 1);
+}
+
+enum mmoe_status mmoe_reader_new(struct mmoe_reader **result, struct mmoe *m, const struct mmoe_pool *pool)
+{
+    struct mmoe_reader *r = aligned_alloc(CACHE_LINE, sizeof *r);
+    *result = NULL;
+    if (!r)
+        return MMOE_NO_MEMORY;
+    memset(r, 0, sizeof *r);
+    r->m = m;
+    r->pool = pool;
+    pthread_mutex_lock(&m->list); /* the version whose sizes count must still serve when the reader is in the list */
+    r->scratch_bytes = scratch_for(r, m->serving);
+    void *scratch = aligned_scratch(r->scratch_bytes);
+    if (scratch) {
+        atomic_init(&r->scratch, scratch);
+        r->next = m->readers;
+        m->readers = *result = r;
     }
+    pthread_mutex_unlock(&m->list);
+    if (!scratch)
+        free(r);
+    return scratch ? MMOE_OK : MMOE_NO_MEMORY;
+}
+
+static void free_reader(struct mmoe_reader *r)
+{
+    free(atomic_load(&r->scratch));
+    free(r);
+}
+
+void mmoe_reader_free(struct mmoe_reader *r)
+{
+    if (!r)
+        return;
+    struct mmoe *m = r->m;
+    pthread_mutex_lock(&m->list);
+    struct mmoe_reader **link = &m->readers;
+    while (*link != r)
+        link = &(*link)->next;
+    *link = r->next;
+    pthread_mutex_unlock(&m->list);
+    free_reader(r);
+}
+
+/* ---- swaps ----------------------------------------------------------------------------------------------------- */
+
+static int same_shape(const struct mmoe_model *a, const struct mmoe_model *b)
+{
+    if (a->inputs != b->inputs || a->outputs != b->outputs)
+        return 0;
+    for (uint32_t i = 0; i < a->outputs; i++)
+        if (strcmp(a->output_names[i], b->output_names[i]) != 0)
+            return 0;
+    return 1;
+}
+
+/* All that a version needs of readers, before anything of it is seen. */
+static enum mmoe_status make_scratch(struct mmoe *m, const struct version *v)
+{
+    for (struct mmoe_reader *r = m->readers; r; r = r->next)
+        if (scratch_for(r, v) > r->scratch_bytes && !(r->other_scratch = aligned_scratch(scratch_for(r, v))))
+            return MMOE_NO_MEMORY;
     return MMOE_OK;
 }
 
-/* A path of the descriptor that no other library alive was loaded by. dlopen compares texts first,
-   and the number of a closed descriptor comes again; so the inode, which lives as long as the
-   library, goes into the text as steps that lead nowhere: "./" for a bit 0, ".//" for a bit 1. */
-static void own_path(int fd, char path[256])
+static void free_other_scratch(struct mmoe *m)
 {
-    struct stat s = {0};
-    (void)fstat(fd, &s); /* of an open memfd: cannot fail */
-    char *to = path + sprintf(path, "/proc/self/fd/");
-    for (uint64_t bits = s.st_ino, i = 0; i < 64; i++)
-        to += sprintf(to, bits >> i & 1 ? ".//" : "./");
-    sprintf(to, "%d", fd);
-}
-
-static enum mmoe_status load_copy(struct mmoe *m, int from)
-{
-    char path[256];
-    int copy = memfd_create("mmoe", MFD_CLOEXEC);
-    if (copy < 0)
-        return MMOE_NO_MEMORY;
-    enum mmoe_status status = copy_bytes(from, copy);
-    if (status == MMOE_OK)
-        status = check_length(copy);
-    if (status == MMOE_OK) {
-        own_path(copy, path);
-        m->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        status = m->library ? MMOE_OK : MMOE_NOT_A_MODEL;
+    for (struct mmoe_reader *r = m->readers; r; r = r->next) {
+        free(r->other_scratch);
+        r->other_scratch = NULL;
     }
-    close(copy);
-    return status;
 }
 
-/* Is it a record that this library can use? A larger one has fields that came later. */
-static int is_record(const struct mmoe_model *r)
+static void use_larger_scratch(struct mmoe *m, const struct version *v)
 {
-    return r && r->abi == MMOE_ABI && r->size >= sizeof *r && r->score && r->self_test;
+    for (struct mmoe_reader *r = m->readers; r; r = r->next)
+        if (r->other_scratch) {
+            r->other_scratch = atomic_exchange(&r->scratch, r->other_scratch);
+            r->scratch_bytes = scratch_for(r, v);
+        }
 }
 
-static enum mmoe_status find_record(struct mmoe *m)
+/* S2. Most calls end within microseconds; a large batch takes milliseconds, for which nobody should burn a core. */
+static void wait_for_readers(struct mmoe *m)
 {
-    const struct mmoe_model *(*plugin)(void);
-    void *symbol = dlsym(m->library, "mmoe_plugin");
-    if (!symbol)
-        return MMOE_NOT_A_MODEL;
-    memcpy(&plugin, &symbol, sizeof plugin); /* POSIX: a function's address fits */
-    m->record = plugin();
-    return is_record(m->record) ? MMOE_OK : MMOE_NOT_A_MODEL;
-}
-
-/* ---- weights files --------------------------------------------------------------------------- */
-
-/* Numbers are used where they lie, so other machines cannot read them. */
-static int little_endian(void)
-{
-    const uint32_t one = 1;
-    return *(const unsigned char *)&one;
-}
-
-/* Everything that can be wrong with the bytes of a weights file. */
-static enum mmoe_status check_weights(const struct mmoe_model *r, const char *bytes, size_t length)
-{
-    struct weights_header head;
-    unsigned char digest[32];
-    if (length < sizeof head || !little_endian())
-        return MMOE_NOT_A_MODEL;
-    memcpy(&head, bytes, sizeof head);
-    if (memcmp(head.magic, WEIGHTS_MAGIC, sizeof head.magic) != 0 || head.abi != MMOE_ABI)
-        return MMOE_NOT_A_MODEL;
-    if (memcmp(head.structure, r->structure, sizeof head.structure) != 0)
-        return MMOE_OTHER_MODEL;
-    const size_t numbers = weights_file_numbers(r->n_expected);
-    const size_t n = r->weight_floats * sizeof(float);
-    const uint64_t floats = head.weight_floats[0] | (uint64_t)head.weight_floats[1] << 32;
-    if (head.n_expected != r->n_expected || floats != r->weight_floats || length != numbers + n)
-        return MMOE_DAMAGED;
-    sha256(bytes + numbers, n, digest);
-    return memcmp(digest, head.weights_digest, sizeof digest) == 0 ? MMOE_OK : MMOE_DAMAGED;
-}
-
-static enum mmoe_status map_file(struct mmoe *m, int fd)
-{
-    struct stat s;
-    if (fstat(fd, &s) != 0)
-        return MMOE_NO_FILE;
-    if (!S_ISREG(s.st_mode) || s.st_size == 0)
-        return MMOE_NOT_A_MODEL;
-    void *mapping = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (mapping == MAP_FAILED)
-        return MMOE_NO_MEMORY;
-    m->mapping = mapping;
-    m->mapping_bytes = (size_t)s.st_size;
-    return MMOE_OK;
-}
-
-static enum mmoe_status use_weights(struct mmoe *m, int fd)
-{
-    enum mmoe_status status = map_file(m, fd);
-    if (status == MMOE_OK)
-        status = check_weights(m->record, m->mapping, m->mapping_bytes);
-    if (status == MMOE_OK) {
-        const char *bytes = m->mapping;
-        m->expected = (const void *)(bytes + sizeof(struct weights_header));
-        m->weights = bytes + weights_file_numbers(m->record->n_expected);
+    for (struct mmoe_reader *r = m->readers; r; r = r->next) {
+        const unsigned phase = atomic_load_explicit(&r->phase, memory_order_seq_cst);
+        if (phase % 2 == 0)
+            continue;
+        for (int i = 0; atomic_load_explicit(&r->phase, memory_order_acquire) == phase; i++)
+            if (i < 100)
+                sched_yield();
+            else
+                nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
+}
+
+/* What comes with a version that serves: code is handed on to other weights for it, with its owner. */
+static void take_over(struct version *next, struct version *old, struct mmoe_source source)
+{
+    next->end = source.end;
+    next->owner = source.owner;
+    if (next->code_of) {
+        next->library = old->library;
+        next->end = old->end;
+        next->owner = old->owner;
+        old->library = NULL;
+        old->end = NULL;
+        next->code_of = NULL;
+    }
+}
+
+static enum mmoe_status publish(struct mmoe *m, struct version *next)
+{
+    pthread_mutex_lock(&m->list);
+    const enum mmoe_status status = make_scratch(m, next);
+    if (status == MMOE_OK) {
+        use_larger_scratch(m, next);
+        atomic_store_explicit(&m->serving, next, memory_order_seq_cst);
+        wait_for_readers(m);
+    }
+    free_other_scratch(m);
+    pthread_mutex_unlock(&m->list);
     return status;
 }
 
-/* ---- opening and closing --------------------------------------------------------------------- */
-
-static enum mmoe_status with_file(struct mmoe *m, const char *path,
-                                  enum mmoe_status (*use)(struct mmoe *m, int fd))
+static enum mmoe_status swap(struct mmoe *m, struct mmoe_source source, unsigned flags)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return MMOE_NO_FILE;
-    enum mmoe_status status = use(m, fd);
-    close(fd);
-    return status;
-}
-
-/* NAME.weights beside NAME.so. */
-static enum mmoe_status open_beside(struct mmoe *m, const char *path)
-{
-    char beside[4096];
-    size_t n = strlen(path);
-    if (n > 3 && strcmp(path + n - 3, ".so") == 0)
-        n -= 3;
-    if (n + sizeof ".weights" > sizeof beside)
-        return MMOE_NO_FILE;
-    memcpy(beside, path, n);
-    memcpy(beside + n, ".weights", sizeof ".weights");
-    return with_file(m, beside, use_weights);
-}
-
-static enum mmoe_status open_library(struct mmoe *m, const char *path)
-{
-    enum mmoe_status status = with_file(m, path, load_copy);
-    if (status == MMOE_OK)
-        status = find_record(m);
+    struct version *old = m->serving, *next;
+    enum mmoe_status status = load_version(&next, source, old);
     if (status != MMOE_OK)
         return status;
-    m->weights = m->record->weights;
-    m->expected = m->record->expected;
-    return m->weights ? MMOE_OK : open_beside(m, path);
-}
-
-enum mmoe_status mmoe_open(struct mmoe *m, const struct mmoe_model *record, const char *path)
-{
-    enum mmoe_status status = MMOE_NOT_A_MODEL;
-    *m = (struct mmoe){.record = record};
-    if (!record)
-        status = open_library(m, path);
-    else if (is_record(record))
-        status = with_file(m, path, use_weights);
-    if (status != MMOE_OK)
-        mmoe_close(m);
+    if (!(flags & MMOE_ANY_SHAPE) && !same_shape(&old->record, &next->record))
+        status = MMOE_OTHER_SHAPE;
+    if (status == MMOE_OK)
+        status = publish(m, next);
+    if (status == MMOE_OK)
+        take_over(next, old, source);
+    free_version(status == MMOE_OK ? old : next);
     return status;
 }
 
-enum mmoe_status mmoe_self_test(const struct mmoe *m, void *scratch)
+enum mmoe_status mmoe_swap(struct mmoe *m, struct mmoe_source source, unsigned flags)
 {
-    return m->record->self_test(m->weights, m->expected, scratch) == 0 ? MMOE_OK : MMOE_SELF_TEST;
+    pthread_mutex_lock(&m->swapping);
+    const enum mmoe_status status = swap(m, source, flags);
+    pthread_mutex_unlock(&m->swapping);
+    return status;
 }
+
+/* ---- opening and closing --------------------------------------------------------------------------------------- */
+
+enum mmoe_status mmoe_open(struct mmoe **result, struct mmoe_source source)
+{
+    struct version *v = NULL;
+    struct mmoe *m = calloc(1, sizeof *m);
+    enum mmoe_status status = m ? load_version(&v, source, NULL) : MMOE_NO_MEMORY;
+    *result = NULL;
+    if (status != MMOE_OK) {
+        free(m);
+        return status;
+    }
+    take_over(v, NULL, source);
+    atomic_init(&m->serving, v);
+    pthread_mutex_init(&m->swapping, NULL); /* cannot fail without attributes, on Linux */
+    pthread_mutex_init(&m->list, NULL);
+    *result = m;
+    return MMOE_OK;
+}
+
+const struct mmoe_model *mmoe_record(const struct mmoe *m) { return &atomic_load(&m->serving)->record; }
 
 void mmoe_close(struct mmoe *m)
 {
-    if (m->mapping)
-        munmap(m->mapping, m->mapping_bytes);
-    if (m->library)
-        dlclose(m->library);
-    *m = (struct mmoe){0};
+    if (!m)
+        return;
+    for (struct mmoe_reader *r = m->readers, *next; r; r = next) {
+        next = r->next;
+        free_reader(r);
+    }
+    free_version(m->serving);
+    pthread_mutex_destroy(&m->swapping);
+    pthread_mutex_destroy(&m->list);
+    free(m);
 }

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* mmoe.h: what a program that scores mmoec models includes.
  *
- * Two parts: the record that every generated model carries (struct mmoe_model), and the small library that opens
- * models from files (libmmoe). A program that links a generated .c file needs only that file's own header.
+ * Two parts: the record that every generated model carries (struct mmoe_model), and the small library that serves
+ * models (libmmoe). A program that links a generated .c file and never swaps it needs only that file's own header.
+ *
+ *     struct mmoe *m;
+ *     struct mmoe_reader *reader;                                one for each thread that scores
+ *     mmoe_open(&m, mmoe_file("taobao.so"));
+ *     mmoe_reader_new(&reader, m, NULL);
+ *     mmoe_score(reader, x, rows, y);
+ *     mmoe_swap(m, mmoe_file("taobao.so"), 0);                   from any thread, while others score
+ *     mmoe_close(m);
  *
  * Sizes are in the units said; arrays in brackets, outermost first. Nothing here prints or exits.
  */
@@ -54,36 +62,117 @@ enum mmoe_status {
     MMOE_NOT_A_MODEL,       /* not a model's shared object or weights file, or of another ABI */
     MMOE_OTHER_MODEL,       /* weights of another structure than the record's */
     MMOE_DAMAGED,           /* lengths or digests do not hold */
-    MMOE_NO_MEMORY,
-    MMOE_SELF_TEST          /* this machine or build does not give the promised bits */
+    MMOE_NO_MEMORY,         /* or no thread */
+    MMOE_SELF_TEST,         /* this machine or build does not give the promised bits */
+    MMOE_OTHER_SHAPE        /* a swap to other inputs or outputs, not asked for */
 };
 
 const char *mmoe_status_text(enum mmoe_status status);      /* static text, lower case */
 
-/* An open model. Reading it from several threads is safe; opening and closing is its owner's business. */
-struct mmoe {
+/* ---- opening and swapping -------------------------------------------------------------------------------------- */
+
+/* Where a model comes from: made by one of the three functions below. What it points to is copied, or used during the
+   call only, unless they say otherwise. */
+struct mmoe_source {
     const struct mmoe_model *record;
-    const void *weights;            /* what record->score takes */
-    const uint32_t *expected;       /* what record->self_test takes */
-    void *library, *mapping;        /* owned: of dlopen and mmap; NULL if there is none */
-    size_t mapping_bytes;
+    const char *path;
+    void (*end)(void *owner);
+    void *owner;
 };
 
-/* Opens `path`: with a record, the weights file for it; with NULL, a shared object made by mmoec (through a private
-   copy: the file may be replaced while open), whose weights must be inside, or lie beside it as NAME.weights.
-   Fills *m on MMOE_OK and leaves it zero otherwise. The self test is not run: mmoe_self_test does that. */
-enum mmoe_status mmoe_open(struct mmoe *m, const struct mmoe_model *record, const char *path);
-/* `scratch`: record->scratch_bytes, aligned to 64. */
-enum mmoe_status mmoe_self_test(const struct mmoe *m, void *scratch);
-/* Ends what mmoe_open began; no score may be running. */
+/* A shared object made by mmoec, whose weights are inside or lie beside it as NAME.weights. It is loaded through a
+   private copy: the file may be replaced while it serves. For a swap also a weights file, for the code that serves: all
+   that a retrained model of the same structure needs. */
+static inline struct mmoe_source mmoe_file(const char *path)
+{
+    const struct mmoe_source source = {NULL, path, NULL, NULL};
+    return source;
+}
+
+/* A weights file for a record that is linked in, which must live until it no longer serves. */
+static inline struct mmoe_source mmoe_weights(const struct mmoe_model *record, const char *path)
+{
+    const struct mmoe_source source = {record, path, NULL, NULL};
+    return source;
+}
+
+/* A record that has its weights: linked in, or made while the program runs. With `end`, which may be NULL, opening or
+   swapping it takes the model over if it returns MMOE_OK: end(owner) is called once, when no thread uses the model any
+   more, by the thread that swaps or closes it. */
+static inline struct mmoe_source mmoe_memory(const struct mmoe_model *record, void (*end)(void *owner), void *owner)
+{
+    const struct mmoe_source source = {record, NULL, end, owner};
+    return source;
+}
+
+/* What serves: a model, and after a swap another. */
+struct mmoe;
+
+/* Opens a model and runs its self test (not that of one in memory: its maker has run it). *m is NULL unless MMOE_OK. */
+enum mmoe_status mmoe_open(struct mmoe **m, struct mmoe_source source);
+
+enum { MMOE_ANY_SHAPE = 1 };    /* mmoe_swap: other inputs or outputs are welcome; see mmoe_hold */
+
+/* Opens another model, runs its self test, and lets it serve instead: calls of mmoe_score that begin after the return
+   are answered by it, those before, each as a whole, by one or the other. Waits until no reader uses the old model, and
+   frees it. On any other status than MMOE_OK the old one serves on as if nothing had happened. Refuses a model whose
+   numbers of inputs or outputs or whose outputs' names are others, unless flags have MMOE_ANY_SHAPE. Any thread may
+   swap but one that holds a model (mmoe_hold); swaps of several threads follow each other. */
+enum mmoe_status mmoe_swap(struct mmoe *m, struct mmoe_source source, unsigned flags);
+
+/* The record of what serves, with its weights: valid until the next swap or mmoe_close. Where another thread may swap,
+   ask mmoe_hold instead. */
+const struct mmoe_model *mmoe_record(const struct mmoe *m);
+
+/* Frees the model and all readers that are left; no other thread may use any of them any more. NULL is fine. */
 void mmoe_close(struct mmoe *m);
 
-/* x [rows][x_stride], y [rows][outputs], scratch as the record says. Cannot fail. */
-static inline void mmoe_score(const struct mmoe *m, const float *x, size_t x_stride, size_t rows, float *y,
-                              void *scratch)
-{
-    m->record->score(m->weights, x, x_stride, rows, y, scratch);
-}
+/* ---- scoring --------------------------------------------------------------------------------------------------- */
+
+struct mmoe_pool;
+
+/* What one thread scores by: its scratch, and its sign that it uses a model. Used by one thread at a time. */
+struct mmoe_reader;
+
+/* With a pool (below; it must outlive the reader) large batches are shared among its threads. *reader is NULL unless
+   MMOE_OK. Making and freeing a reader may wait for the end of a swap: a thread that holds a model must not. */
+enum mmoe_status mmoe_reader_new(struct mmoe_reader **reader, struct mmoe *m, const struct mmoe_pool *pool);
+void mmoe_reader_free(struct mmoe_reader *reader);          /* NULL is fine */
+
+/* x [rows][inputs], y [rows][outputs]. Cannot fail, allocates nothing, takes no lock, and never waits for a swap or for
+   another reader: all but the scoring itself is a fixed number of instructions. (With a pool, it waits for the pool's
+   threads that work on its rows.) */
+void mmoe_score(struct mmoe_reader *reader, const float *x, size_t rows, float *y);
+
+/* Keeps the model until mmoe_release: all scores in between are by this one, whose record is returned, weights and all.
+   For several calls that must agree, to learn which model answered, or for its sizes where MMOE_ANY_SHAPE swaps. A swap
+   waits that long, so hold it briefly. May be nested. */
+const struct mmoe_model *mmoe_hold(struct mmoe_reader *reader);
+void mmoe_release(struct mmoe_reader *reader);
+
+/* ---- several threads for one batch ----------------------------------------------------------------------------- */
+
+/* Threads that share one piece of work: mmoe_pool_new makes them, or the caller fills one in for threads of his own. */
+struct mmoe_pool {
+    size_t threads;         /* how many tasks can run at once, at least 1 */
+    /* Calls task(work, t) once for t = 0 and at most once for each other t < threads, at the same time if it can, and
+       returns when those calls have returned. The work is complete however many calls there were. */
+    void (*run)(void *context, void (*task)(void *work, size_t t), void *work);
+    void *context;
+};
+
+/* A pool of `threads`, of which one is the thread that brings the work; 0: one for each processor that this process may
+   use. Any number of threads may share it: one that finds it busy works alone. *pool is NULL unless MMOE_OK. */
+enum mmoe_status mmoe_pool_new(struct mmoe_pool **pool, size_t threads);
+void mmoe_pool_free(struct mmoe_pool *pool);        /* of mmoe_pool_new; no work may be running; NULL is fine */
+
+/* Bytes of scratch, aligned to 64, for `threads` threads and any number of rows of a const struct mmoe_model *. */
+#define MMOE_PARALLEL_SCRATCH(model, threads) (((model)->scratch_bytes + 63) / 64 * 64 * (size_t)(threads))
+
+/* Scores by all threads of the pool, this one among them: the same bits as by one. x [rows][inputs], y [rows][outputs],
+   scratch: MMOE_PARALLEL_SCRATCH(model, pool->threads). The record must have its weights. Cannot fail. */
+void mmoe_score_parallel(const struct mmoe_pool *pool, const struct mmoe_model *model, const float *x, size_t rows,
+                         float *y, void *scratch);
 
 #ifdef __cplusplus
 }

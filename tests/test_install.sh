@@ -44,12 +44,12 @@ check() {
 }
 
 # ---- pkg-config ----
-flags=$(pkg-config --cflags mmoe)
+flags="$(pkg-config --cflags mmoe) -pthread"
 cc -std=c11 -O2 $warnings $flags "$source/examples/serve.c" $(pkg-config --libs mmoe) -o "$work/shared"
 check "$work/shared" "$work/tiny.so"
 readelf -d "$work/shared" | grep -q 'NEEDED.*libmmoe.so.0' || fail "not linked with libmmoe.so.0"
 cc -std=c11 -O2 $warnings $flags "$source/examples/serve.c" -Wl,-Bstatic $(pkg-config --libs mmoe) -Wl,-Bdynamic \
-    $(pkg-config --static --libs-only-l mmoe | sed 's/-lmmoe//') -o "$work/static"
+    $(pkg-config --static --libs mmoe | sed 's/-lmmoe//') -o "$work/static"
 check "$work/static" "$work/tiny.so"
 readelf -d "$work/static" | grep -q 'NEEDED.*libmmoe' && fail "linked with libmmoe.so"
 
@@ -58,11 +58,12 @@ mkdir "$work/project"
 cat > "$work/project/CMakeLists.txt" <<END
 cmake_minimum_required(VERSION 3.25)
 project(user C)
+find_package(Threads REQUIRED)
 find_package(mmoe 0.1 REQUIRED)
 add_executable(by_shared $source/examples/serve.c)
-target_link_libraries(by_shared PRIVATE mmoe::mmoe)
+target_link_libraries(by_shared PRIVATE mmoe::mmoe Threads::Threads)
 add_executable(by_static $source/examples/serve.c)
-target_link_libraries(by_static PRIVATE mmoe::mmoe_static)
+target_link_libraries(by_static PRIVATE mmoe::mmoe_static Threads::Threads)
 END
 { $cmake -S "$work/project" -B "$work/project/build" -D CMAKE_PREFIX_PATH="$prefix" &&
     $cmake --build "$work/project/build"; } > "$work/project.log" 2>&1 || { cat "$work/project.log"; fail find_package; }
@@ -85,7 +86,8 @@ mkdir "$work/apart"
 check "$work/shared" "$work/apart/tiny.so"
 
 # ---- names ----
-public="mmoe_close mmoe_open mmoe_self_test mmoe_status_text"
+public="mmoe_close mmoe_hold mmoe_open mmoe_pool_free mmoe_pool_new mmoe_reader_free mmoe_reader_new mmoe_record"
+public="$public mmoe_release mmoe_score mmoe_score_parallel mmoe_status_text mmoe_swap"
 visible() { nm --defined-only "$@" | awk '$2 ~ /^[TDBRVW]$/ { sub(/@.*/, "", $3); print $3 }' | sort | tr '\n' ' '; }
 [ "$(visible -D --without-symbol-versions "$lib/libmmoe.so")" = "$public " ] ||
     fail "libmmoe.so shows $(visible -D --without-symbol-versions "$lib/libmmoe.so")"
