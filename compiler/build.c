@@ -17,6 +17,7 @@
 extern char **environ;
 
 #define MOST_WORDS 16               /* of $CC: "ccache gcc -m64" */
+#define MOST_FLAGS 16
 #define MOST_SAID 20                /* lines of the compiler's that are shown */
 
 /* ---- the compiler ---------------------------------------------------------------------------- */
@@ -53,15 +54,29 @@ static int start(const char *const *command, const char *log)
 }
 
 /* The words of $CC, then ours. */
-static bool run(struct job *job, const char *const *flags, const char *log)
+static void make_command(struct job *job, const char *const *flags, const char *command[MOST_WORDS + MOST_FLAGS])
 {
-    const char *cc = getenv("CC"), *command[MOST_WORDS + 16] = {NULL};
+    const char *cc = getenv("CC");
     char *words = arena_print(&job->arena, "%s", cc && cc[strspn(cc, " ")] ? cc : "cc"), *next = NULL;
     int n = 0;
     for (char *w = strtok_r(words, " ", &next); w && n < MOST_WORDS; w = strtok_r(NULL, " ", &next))
         command[n++] = w;
     for (; *flags; flags++)
         command[n++] = *flags;
+}
+
+bool have_compiler(struct job *job)
+{
+    static const char *const flags[] = {"--version", NULL};
+    const char *command[MOST_WORDS + MOST_FLAGS] = {NULL};
+    make_command(job, flags, command);
+    return start(command, "/dev/null") == 0;
+}
+
+static bool run(struct job *job, const char *const *flags, const char *log)
+{
+    const char *command[MOST_WORDS + MOST_FLAGS] = {NULL};
+    make_command(job, flags, command);
     int status = start(command, log);
     if (status == 0)
         return true;

@@ -11,7 +11,7 @@
 #include <getopt.h>
 #include <string.h>
 
-enum { COMPILE = 1, INSPECT = 2, SCORE = 4, VERIFY = 8, ALL = 15 };
+enum { COMPILE = 1, INSPECT = 2, SCORE = 4, VERIFY = 8, BENCH = 16, ALL = 31 };
 
 static const struct command {
     const char *name;
@@ -22,12 +22,13 @@ static const struct command {
     {"inspect", INSPECT, "MODEL", "show features, layers, parameters and outputs; needs no checkpoint"},
     {"score", SCORE, "MODEL --features F.npy", "score rows: CSV with a header, or .npy"},
     {"verify", VERIFY, "MODEL", "hold all engines against the double reference and each other"},
+    {"bench", BENCH, "MODEL", "time the engines on one core, beside what this machine can do at most"},
 };
 
 /* Options with a letter have its code, so that -oOUT is understood as well. */
 enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_MD, O_MF, O_DUMP,
           O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_PLAN,
-          O_FORM, O_HELP, O_VERSION, O_MAN };
+          O_FORM, O_BATCH, O_HELP, O_VERSION, O_MAN };
 
 static const char *const places[] = {"c", "file", NULL};
 static const char *const orders[] = {"config", "name", NULL};
@@ -42,9 +43,9 @@ static const struct option_row {
 } rows[] = {
     {O_OUTPUT, COMPILE | SCORE, "o", "OUT", "where the result goes; - is standard output (of compile: the C)", NULL},
     {O_NAME, COMPILE, "name", "NAME", "the C name of the model (default: from OUT)", NULL},
-    {O_TARGET, COMPILE | INSPECT | VERIFY, "target", "NAME", "the kind of machine", NULL},
+    {O_TARGET, COMPILE | INSPECT | VERIFY | BENCH, "target", "NAME", "the kind of machine", NULL},
     {O_WEIGHTS_IN, COMPILE, "weights-in", "PLACE", "c: in the C file (default); file: beside it", places},
-    {O_NUMERICS, COMPILE | VERIFY, "numerics", "CLASS", "the class of arithmetic", NULL},
+    {O_NUMERICS, COMPILE | VERIFY | BENCH, "numerics", "CLASS", "the class of arithmetic", NULL},
     {O_MD, COMPILE, "MD", NULL, "write what OUT depends on, for make, to OUT.d", NULL},
     {O_MF, COMPILE, "MF", "FILE", "write it to FILE instead", NULL},
     {O_DUMP, COMPILE, "dump", "STAGE", "print what a stage made to standard output", dump_stages},
@@ -52,14 +53,16 @@ static const struct option_row {
     {O_OUTPUTS, ALL, "outputs", "WHICH", "scores (default: every probs_* and y_*), all, or names by commas", NULL},
     {O_ORDER, ALL, "feature-order", "ORDER", "config (default; EasyRec 0.8.0 and later) or name (before)", orders},
     {O_PERMISSIVE, ALL, "permissive", NULL, "skip unknown fields, keep weights that are not finite; warn", NULL},
-    {O_JSON, INSPECT | VERIFY, "json", NULL, "print JSON", NULL},
+    {O_JSON, INSPECT | VERIFY | BENCH, "json", NULL, "print JSON", NULL},
     {O_PLAN, INSPECT, "plan", NULL, "show how the model would be computed, each choice with its reason", NULL},
-    {O_FORM, COMPILE | INSPECT | VERIFY | SCORE, "form", "FORM", NULL, plan_forms},
+    {O_FORM, COMPILE | INSPECT | VERIFY | SCORE | BENCH, "form", "FORM", NULL, plan_forms},
     {O_FEATURES, SCORE | VERIFY, "features", "F.npy", "what enters the experts: float32 [rows, columns]; - is stdin",
      NULL},
     {O_ROWS, SCORE | VERIFY, "rows", "F.csv", "raw rows (not supported yet)", NULL},
     {O_EXPECT, VERIFY, "expect", "DIR", "compare with DIR/OUTPUT.npy, one row for each of --features", NULL},
-    {O_ENGINE, SCORE, "engine", "NAME", "which way to score (default: walk); it runs or the command fails", engines},
+    {O_ENGINE, SCORE | BENCH, "engine", "NAME",
+     "which way to score (default: walk; of bench: walk and aot); it runs or the command fails", engines},
+    {O_BATCH, BENCH, "batch", "LIST", "rows a call (default: 1,2,3,4,8,16,64,256,1024)", NULL},
     {O_VERBOSE, ALL, "v", NULL, "say more", NULL},
     {O_HELP, 0, "help", NULL, "show this", NULL},
     {O_VERSION, 0, "version", NULL, "show version, ABI, numerics, targets, and whether libtcc is in", NULL},
@@ -352,6 +355,7 @@ static void set_option(struct options *o, enum id id, const char *value)
     case O_ROWS: o->rows = value; return;
     case O_EXPECT: o->expect = value; return;
     case O_ENGINE: o->engine = value; return;
+    case O_BATCH: o->batch = value; return;
     case O_HELP: case O_VERSION: case O_MAN: return;
     }
 }
@@ -359,6 +363,7 @@ static void set_option(struct options *o, enum id id, const char *value)
 /* What a command needs beyond its options' own form. */
 static bool check_options(struct job *job, const struct command *c, const struct options *o)
 {
+    size_t batch[MOST_BATCHES];
     bool to_stdout = o->output && strcmp(o->output, "-") == 0;
     if (!o->model)
         usage(job, NULL, arena_print(&job->arena, "mmoec %s needs a MODEL", c->name));
@@ -377,6 +382,12 @@ static bool check_options(struct job *job, const struct command *c, const struct
         usage(job, NULL, "mmoec score needs --features F.npy");
     else if (o->expect && !o->features)
         usage(job, NULL, "--expect needs the rows that were scored: --features F.npy");
+    else if (o->batch && !read_batches(o->batch, batch))
+        usage(job, arena_print(&job->arena, "for instance 1,64,1024; at most %d numbers, each at most %d", MOST_BATCHES,
+                               LARGEST_BATCH),
+              arena_print(&job->arena, "--batch needs numbers by commas, not %s", quoted(job, o->batch)));
+    else if (c->bit == BENCH && o->engine && strcmp(o->engine, "reference") == 0)
+        usage(job, "bench times walk and aot", "the reference is not made to be fast");
     else if (o->engine && strcmp(o->engine, "jit") == 0)
         blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", "--engine walk needs no compiler",
               "this mmoec was built without libtcc");

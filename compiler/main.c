@@ -24,6 +24,8 @@ static bool run(struct job *job, struct text *to)
         return do_inspect(job, to);
     if (strcmp(command, "verify") == 0)
         return do_verify(job, to);
+    if (strcmp(command, "bench") == 0)
+        return do_bench(job, to);
     return do_score(job, stdout);
 }
 

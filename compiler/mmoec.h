@@ -585,6 +585,7 @@ struct npy *open_npy(struct job *job, const char *path);
 bool read_npy_rows(struct job *job, const struct npy *n, uint64_t first, size_t rows, double *to, void *room);
 void print_npy_header(struct text *to, uint64_t rows, uint64_t columns);        /* of float32 */
 
+bool have_compiler(struct job *job);                    /* does $CC, or cc, run? Says nothing. */
 /* Generated C -> `so`, by the system's compiler; file_name is the header's that the C includes. */
 bool build_library(struct job *job, const struct generated *g, const char *file_name, const char *so);
 
@@ -601,6 +602,52 @@ const char *engine_column(struct job *job, const struct engine *e, int column);
 const char *engine_isa(const struct engine *e);
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y);
 
+/* ---- measure.c, limits.c: time, and what the machine can do at most ------------------------------------------------- */
+
+/* Loops that reach the limits of an instruction set. */
+struct limits {
+    const char *isa;
+    double operations;                              /* of a step of multiply_add; a fused one is two */
+    void (*multiply_add)(size_t steps);
+    void (*read_all)(const float *p, size_t floats);        /* in order; floats: a multiple of 16 */
+};
+
+const struct limits *find_limits(const char *isa);      /* of this build; the machine must have it */
+
+/* What is timed: call(self). */
+struct contestant {
+    void (*call)(void *self);
+    void *self;
+    size_t calls;                   /* a round */
+    double seconds;                 /* a call: the median over the rounds */
+};
+
+/* Times all in turns, each for `round` seconds a round. */
+void measure(struct job *job, struct contestant *c, int n, int rounds, double round);
+/* Times single calls for about so many seconds; returns how many: *times. The clock's own time is taken off. */
+size_t measure_calls(struct job *job, const struct contestant *c, double seconds, double **times);
+double percentile(double *times, size_t n, double share);       /* share 0.5: the median; sorts */
+double seconds_now(void);                               /* of a clock that only goes forward */
+
+/* Weights, or as many bytes, that are read again and again. */
+struct stream {
+    const struct limits *limits;
+    const float *from;              /* aligned to 64 */
+    size_t bytes;
+};
+struct contestant multiply_add_contestant(const struct limits *l);
+double flops(const struct limits *l, double seconds);   /* a second, from that contestant's time */
+struct contestant read_contestant(struct stream *s);
+
+#define N_LEVELS 4                  /* of memory; sizes that show the speed of each */
+const char *level_name(int level);
+size_t level_bytes(int level);
+
+/* Keeps this thread on the core where it runs; pinned_core is -1 if the system refused. */
+struct pin *pin_to_core(struct job *job);
+int pinned_core(const struct pin *p);
+void unpin(const struct pin *p);
+
 /* ---- all of it ------------------------------------------------------------------------------------------------------ */
 
 /* What was asked for; main.c fills it from the command line, a library's caller by hand. NULL or 0: the default. */
@@ -610,6 +657,7 @@ struct options {
     const char *weights;            /* --weights PREFIX */
     const char *name, *output, *target, *numerics, *outputs, *weights_in, *dump;
     const char *rows, *features, *expect, *engine;
+    const char *batch;              /* --batch LIST, which read_batches takes */
     const char *depfile;            /* -MF; "" with -MD alone */
     enum feature_order feature_order;
     const char *form;               /* one of plan_forms, for tests; NULL: what is fastest */
@@ -636,6 +684,11 @@ bool do_compile(struct job *job, struct text *to);
 bool do_inspect(struct job *job, struct text *to);
 bool do_score(struct job *job, FILE *to);
 bool do_verify(struct job *job, struct text *to);
+bool do_bench(struct job *job, struct text *to);
+#define MOST_BATCHES 32
+#define LARGEST_BATCH 65536
+int read_batches(const char *list, size_t batch[MOST_BATCHES]);     /* "1,4,256": how many, 0 if it is not such a list */
+void random_rows(float *x, size_t n);                                   /* about normal, the same on every machine */
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
 extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */

@@ -45,6 +45,12 @@ run 2 inspect "$tiny" -o x; says 'does not take'
 run 2 score "$tiny"; says 'needs --features'
 run 2 score "$tiny" --features x --engine quick; says 'there are walk'
 run 2 score "$tiny" --features x --engine refrence; says 'did you mean reference'
+run 2 bench "$tiny" --batch 1,,2; says 'needs numbers by commas, not "1,,2"'
+for list in 0 x 4,x 1, 65537 -1 1:2 "$(seq -s , 40)"; do run 2 bench "$tiny" "--batch=$list"; silent out; done
+run 2 bench "$tiny" --batch; says 'argument is missing'
+run 2 bench "$tiny" --engine reference; says 'not made to be fast'
+run 2 bench "$tiny" --features x; says 'does not take'
+run 2 score "$tiny" --features x --batch 1; says 'does not take'
 run 2 verify "$tiny" --expect "$tiny"; says 'needs the rows'
 run 2 score "$tiny" --features "$tiny/features.npy" --outputs nope; says 'there are logits_ctr, probs_ctr'
 silent out
@@ -101,7 +107,7 @@ cmp -s kept.c kept.before || fail "a failed compilation touched the old output"
 
 run 0 --help; shows 'usage: mmoec COMMAND'; silent err
 run 0 --version; shows '^ABI 1'; shows 'x86-64'; shows 'libtcc'
-for command in compile inspect score verify; do
+for command in compile inspect score verify bench; do
     run 0 $command --help; shows "usage: mmoec $command"
 done
 run 0 --man
@@ -145,6 +151,24 @@ run 0 verify "$tests/golden/heads_mmoe" --features "$tests/golden/heads_mmoe/fea
     --expect "$tests/golden/heads_mmoe" --outputs all
 [ "$(grep -c '^expected' out)" = 10 ] || fail "not every output was compared with its file"
 run 4 verify "$tiny" --features "$tiny/features.npy" --expect "$tests/golden/nobn_tanh_mmoe"; says 'comparisons failed'
+
+# ---- bench ----
+
+run 0 bench "$tiny" --batch 1,3,1024 --json; silent err
+for engine in walk aot; do
+    jq -e "[.engines[] | select(.engine == \"$engine\") | .batches | map(.rows) == [1, 3, 1024]] | length > 0 and all" out \
+        > engine.out || fail "bench --json: $engine was not timed at 1, 3 and 1024 rows: $(head -c 400 out)"
+done
+jq -e '[.engines[].batches[] | .us_a_row, .gflops, .of_peak, .of_stream] | all(. > 0)' out > engine.out ||
+    fail "bench --json: a number is not positive"
+jq -e '.engines | map(.calls) | all(map(.rows) == [1, 256] and all(.[]; .p50_us <= .p90_us and .p90_us <= .p99_us))' out \
+    > engine.out || fail "bench --json: percentiles are missing or out of order"
+jq -e '.multiply_adds == 524 and (.levels | length) == 4' out > engine.out || fail "bench --json: multiply-adds, levels"
+run 0 bench "$tiny" --engine walk
+[ "$(awk '$1 == "walk" && NF == 9 { print $3 }' out | head -n 9 | tr '\n' ' ')" = '1 2 3 4 8 16 64 256 1024 ' ] ||
+    fail "bench: not the default numbers of rows: $(cat out)"
+CC=/no/cc run 0 bench "$tiny" --batch 1; says 'no C compiler: aot is left out'; shows '^walk'
+CC=/no/cc run 5 bench "$tiny" --batch 1 --engine aot; says 'cannot be run'
 
 # ---- the rest of compile ----
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+/* limits.c: loops that do nothing but reach an instruction set's limits, to measure them; compiled once for each, with
+ * SIMD_AVX512, SIMD_AVX2, SIMD_NEON or SIMD_PLAIN and ISA (its name) defined, in the words of the kernels.
+ */
+#include "mmoec.h"
+#include "../templates/simd.h"
+
+#define PASTE2(a, b) a##b
+#define PASTE(a, b) PASTE2(a, b)
+#define TEXT2(a) #a
+#define TEXT(a) TEXT2(a)
+
+/* Makes something of the accumulators, which would not be computed otherwise. */
+static TARGET void use(vf a)
+{
+    float lanes[VL];
+    volatile float sink;
+    v_store(lanes, a);
+    sink = lanes[0];
+    (void)sink;
+}
+
+/* ACCUMULATORS chains of n > 0 steps each: more than a core's fused multiply-adds take cycles, so that none waits. */
+static TARGET void multiply_add(size_t n)
+{
+    vf acc[ACCUMULATORS], a = v_all(0.5F), b = v_all(1);
+    UNROLL
+    for (size_t i = 0; i < ACCUMULATORS; i++)
+        acc[i] = v_all((float)i);
+    do {
+        PIN(a);
+        PIN(b);
+        UNROLL
+        for (size_t i = 0; i < ACCUMULATORS; i++)
+            acc[i] = v_fma(acc[i], a, b);
+    } while (--n);
+    UNROLL
+    for (size_t i = 0; i < ACCUMULATORS; i++)
+        use(acc[i]);
+}
+
+/* Of vectors a fused multiply-add, whose result takes the register of the sum: else gcc adds a move for each, and they cost
+   as much as the loads. The plain words may have it in software. */
+#define SUM(sum, v) (VL > 1 ? v_fma(v, one, sum) : v_add(sum, v))
+
+/* Every vector once, in order; the sums depend on all that was read. */
+static TARGET void read_all(const float *p, size_t floats)
+{
+    const vf one = v_all(1);
+    vf sum[ACCUMULATORS];
+    UNROLL
+    for (size_t i = 0; i < ACCUMULATORS; i++)
+        sum[i] = v_all(0);
+    const float *end = p + floats;
+    for (; (size_t)(end - p) >= ACCUMULATORS * VL; p += ACCUMULATORS * VL) {
+        UNROLL
+        for (size_t i = 0; i < ACCUMULATORS; i++)
+            sum[i] = SUM(sum[i], v_load(p + i * VL));
+    }
+    for (; p < end; p += VL)
+        sum[0] = SUM(sum[0], v_load(p));
+    UNROLL
+    for (size_t i = 0; i < ACCUMULATORS; i++)
+        use(sum[i]);
+}
+
+const struct limits PASTE(limits__, ISA) = {
+    .isa = TEXT(ISA), .operations = 2.0 * VL * ACCUMULATORS, .multiply_add = multiply_add, .read_all = read_all,
+};
