@@ -205,18 +205,6 @@ static void time_levels(struct bench *b)
 
 /* ---- what was found -------------------------------------------------------------------------- */
 
-static const char *processor(struct job *job)
-{
-    FILE *f = fopen("/proc/cpuinfo", "r");
-    char line[256], *name = NULL;
-    while (f && !name && fgets(line, sizeof line, f))
-        if (strncmp(line, "model name", 10) == 0 && (name = strstr(line, ": ")) != NULL)
-            name[strcspn(name, "\n")] = 0;
-    if (f)
-        fclose(f);
-    return name ? arena_print(&job->arena, "%s", name + 2) : "processor of an unknown name";
-}
-
 static const char *bytes_text(struct job *job, size_t bytes)
 {
     return bytes < 1 << 20 ? arena_print(&job->arena, "%.0f KB", (double)bytes / 1024)
@@ -225,7 +213,7 @@ static const char *bytes_text(struct job *job, size_t bytes)
 
 static void print_head(const struct bench *b, struct text *to)
 {
-    text_print(to, "%s, ", comment_text(b->job, processor(b->job)));
+    text_print(to, "%s, ", comment_text(b->job, processor_name(b->job)));
     text_print(to, b->core < 0 ? "one thread, not pinned\n" : "one thread on core %d\n", b->core);
     text_print(to, "%llu multiply-adds a row, %s of weights; medians of %d rounds of %.0f ms\n",
                (unsigned long long)b->macs, bytes_text(b->job, b->weight_bytes), ROUNDS, 1e3 * ROUND_SECONDS);
@@ -278,7 +266,7 @@ static void engine_json(const struct bench *b, int k, struct text *to)
 static void print_json(const struct bench *b, struct text *to)
 {
     text_print(to, "{\"processor\":");
-    add_json_string(to, processor(b->job));
+    add_json_string(to, processor_name(b->job));
     text_print(to, ",\"core\":");
     text_print(to, b->core < 0 ? "null" : "%d", b->core);
     text_print(to, ",\"multiply_adds\":%llu,\"weight_bytes\":%llu,\"rounds\":%d,\"round_seconds\":%g,\n",

@@ -2,7 +2,9 @@
 /* measure.c: times things on one core, and what this machine can do at most.
  *
  * A processor's clock and its neighbours change within seconds. So what is compared is timed in turns: each contestant
- * gets a few milliseconds a round, and its time is the median over the rounds. The limits are contestants, too.
+ * gets a few milliseconds a round, and its time is the median over the rounds. The limits are contestants, too. Rounds
+ * are timed by the thread's own clock, which stands while another process has the core; single calls, for which that is
+ * too slow to ask, by the wall's.
  */
 #include "mmoec.h"
 
@@ -35,12 +37,26 @@ const struct limits *find_limits(const char *isa)
     bug("there is no instruction set %s", isa);
 }
 
-double seconds_now(void)
+const char *processor_name(struct job *job)
+{
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[256], *name = NULL;
+    while (f && !name && fgets(line, sizeof line, f))
+        if (strncmp(line, "model name", 10) == 0 && (name = strstr(line, ": ")) != NULL)
+            name[strcspn(name, "\n")] = 0;
+    if (f)
+        fclose(f);
+    return name ? arena_print(&job->arena, "%s", name + 2) : "processor of an unknown name";
+}
+
+static double read_clock(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
+
+double seconds_now(void) { return read_clock(CLOCK_MONOTONIC); }
 
 struct pin {
     int core;
@@ -73,10 +89,10 @@ void unpin(const struct pin *p)
 
 static double time_calls(const struct contestant *c, size_t calls)
 {
-    double begin = seconds_now();
+    double begin = read_clock(CLOCK_THREAD_CPUTIME_ID);
     for (size_t i = 0; i < calls; i++)
         c->call(c->self);
-    return (seconds_now() - begin) / (double)calls;
+    return (read_clock(CLOCK_THREAD_CPUTIME_ID) - begin) / (double)calls;
 }
 
 static int by_size(const void *a, const void *b)
@@ -91,7 +107,15 @@ double percentile(double *times, size_t n, double share)
     return times[(size_t)(share * (double)(n - 1) + 0.5)];
 }
 
-/* Calls until a round lasts as long as it shall. This also warms up. */
+/* A round. One call before it brings back what the others took out of the cache, unless a call is the whole round. */
+static double time_round(const struct contestant *c)
+{
+    if (c->calls > 1)
+        c->call(c->self);
+    return time_calls(c, c->calls);
+}
+
+/* Calls until a round lasts as long as it shall. */
 static void find_calls(struct contestant *c, double round)
 {
     double one;
@@ -109,7 +133,7 @@ void measure(struct job *job, struct contestant *c, int n, int rounds, double ro
         find_calls(&c[i], round);
     for (int r = 0; r < rounds; r++)
         for (int i = 0; i < n; i++)
-            times[i * rounds + r] = time_calls(&c[i], c[i].calls);
+            times[i * rounds + r] = time_round(&c[i]);
     for (int i = 0; i < n; i++)
         c[i].seconds = percentile(times + i * rounds, (size_t)rounds, 0.5);
 }

@@ -628,6 +628,7 @@ void measure(struct job *job, struct contestant *c, int n, int rounds, double ro
 size_t measure_calls(struct job *job, const struct contestant *c, double seconds, double **times);
 double percentile(double *times, size_t n, double share);       /* share 0.5: the median; sorts */
 double seconds_now(void);                               /* of a clock that only goes forward */
+const char *processor_name(struct job *job);            /* as the system calls it */
 
 /* Weights, or as many bytes, that are read again and again. */
 struct stream {
