@@ -43,14 +43,14 @@ static const char *const build_files[] = {"%s-gcc.so", "%s-clang.so", "all-gcc.s
 /* Of a model and an instruction set. Seconds are of a call; it goes through a pipe as it is. */
 struct column {
     bool limited;                   /* ONNX Runtime to this instruction set? */
-    double ours[N_BATCHES], ort[N_BATCHES], plain[N_BATCHES];      /* the better style; plain 0: not timed */
-    int style[N_BATCHES];
+    double ours[N_BATCHES], ort[N_STYLES][N_BATCHES];
+    double plain[N_BATCHES];        /* 0: not timed */
     double peak[N_BATCHES], stream[N_BATCHES];      /* flop/s; seconds for the weights */
     double build[N_BUILDS][N_BUILD_BATCHES];
     double ort_error, plain_error;  /* largest difference from ours */
     double load, ort_load;
     size_t weight_bytes;
-    char isa[16], ort_version[16];
+    char isa[16], all_isa[16], ort_version[16];      /* all_isa: what the build for all chose */
 };
 
 struct build_fact {
@@ -138,7 +138,9 @@ static struct contestant ours_contestant(enum build b)
     return (struct contestant){.call = call_ours, .self = &f.ours[b]};
 }
 
-static void open_ours(enum build b, const char *isa)
+/* Opens a build and sees that it runs the instruction set that is meant; the one for all of the machine's kind chooses
+   for itself, and where AVX-512 cannot be hidden chooses that. */
+static void open_ours(enum build b, const char *isa, bool limited)
 {
     struct ours *o = &f.ours[b];
     const char *path = path_of(b == ALL ? build_files[b] : arena_print(&job.arena, build_files[b], isa));
@@ -150,7 +152,7 @@ static void open_ours(enum build b, const char *isa)
     }
     if (status != MMOE_OK)
         die("%s: %s", path, mmoe_status_text(status));
-    if (strcmp(o->model.record->chosen_isa(), isa) != 0)
+    if (strcmp(o->model.record->chosen_isa(), isa) != 0 && (b != ALL || limited))
         die("%s runs %s, not %s", path, o->model.record->chosen_isa(), isa);
 }
 
@@ -169,10 +171,11 @@ static void open_plain(void)
 static void open_all(const char *isa, struct column *c)
 {
     double begin = seconds_now();
-    open_ours(GCC, isa);
+    open_ours(GCC, isa, c->limited);
     c->load = seconds_now() - begin;
-    open_ours(CLANG, isa);
-    open_ours(ALL, isa);
+    open_ours(CLANG, isa, c->limited);
+    open_ours(ALL, isa, c->limited);
+    snprintf(c->all_isa, sizeof c->all_isa, "%s", f.ours[ALL].model.record->chosen_isa());
     const struct mmoe_model *r = f.ours[GCC].model.record;
     f.inputs = (int)r->inputs;
     f.outputs = (int)r->outputs;
@@ -256,8 +259,8 @@ static void time_batch(int i, const struct limits *l, struct column *c)
     set_all_rows((size_t)batches[i]);
     measure(&job, all, (int)COUNT(all) - !plain, arguments.rounds, ROUND_SECONDS);
     c->ours[i] = all[0].seconds;
-    c->style[i] = all[1].seconds <= all[2].seconds ? GEMM : MATMUL;
-    c->ort[i] = fmin(all[1].seconds, all[2].seconds);
+    c->ort[GEMM][i] = all[1].seconds;
+    c->ort[MATMUL][i] = all[2].seconds;
     c->peak[i] = flops(l, all[3].seconds);
     c->stream[i] = all[4].seconds;
     c->plain[i] = plain ? all[5].seconds : 0;
@@ -371,6 +374,8 @@ static double peak_share(const struct model_result *m, const struct column *c, i
     return 2 * m->facts.multiply_adds * batches[i] / c->ours[i] / c->peak[i];
 }
 
+static double better_style(const struct column *c, int i) { return fmin(c->ort[GEMM][i], c->ort[MATMUL][i]); }
+
 /* Weights that lie in the nearest cache do not stream. */
 static bool streams(const struct column *c, int i) { return c->weight_bytes > 2 * level_bytes(0) && batches[i] <= 16; }
 
@@ -381,13 +386,13 @@ static void print_column(const struct model_result *m, const struct column *c)
         cell(1e6 * c->ours[i] / batches[i]);
     printf("\n| ONNX Runtime%s |", c->limited ? "" : " (not limited to it)");
     for (int i = 0; i < N_BATCHES; i++)
-        cell(1e6 * c->ort[i] / batches[i]);
+        cell(1e6 * better_style(c, i) / batches[i]);
     printf("\n| plain C loop |");
     for (int i = 0; i < N_BATCHES; i++)
         c->plain[i] > 0 ? cell(1e6 * c->plain[i] / batches[i]) : empty_cell();
     printf("\n| **ONNX Runtime : ours** |");
     for (int i = 0; i < N_BATCHES; i++)
-        cell(c->ort[i] / c->ours[i]);
+        cell(better_style(c, i) / c->ours[i]);
     printf("\n| share of the peak |");
     for (int i = 0; i < N_BATCHES; i++)
         percent_cell(peak_share(m, c, i));
@@ -478,18 +483,19 @@ static void column_json(const struct model_result *m, const struct column *c, FI
                 "\"ort_load_ms\":%.4g,\n   \"batches\":[",
             c->isa, c->limited ? "true" : "false", c->ort_error, c->plain_error, 1e3 * c->load, 1e3 * c->ort_load);
     for (int i = 0; i < N_BATCHES; i++) {
-        fprintf(to, "%s\n    {\"rows\":%d,\"us_a_row\":%.5g,\"ort_us_a_row\":%.5g,\"ort_style\":\"%s\",\"ratio\":%.4g,"
+        fprintf(to, "%s\n    {\"rows\":%d,\"us_a_row\":%.5g,\"ort_gemm_us_a_row\":%.5g,\"ort_matmul_us_a_row\":%.5g,"
+                    "\"ratio\":%.4g,"
                     "\"peak_gflops\":%.4g,\"of_peak\":%.4g,\"stream_gb_s\":%.4g,\"of_stream\":%.4g,\"plain_us_a_row\":",
-                i ? "," : "", batches[i], 1e6 * c->ours[i] / batches[i], 1e6 * c->ort[i] / batches[i],
-                c->style[i] == GEMM ? "gemm" : "matmul", c->ort[i] / c->ours[i], 1e-9 * c->peak[i], peak_share(m, c, i),
+                i ? "," : "", batches[i], 1e6 * c->ours[i] / batches[i], 1e6 * c->ort[GEMM][i] / batches[i],
+                1e6 * c->ort[MATMUL][i] / batches[i], better_style(c, i) / c->ours[i], 1e-9 * c->peak[i], peak_share(m, c, i),
                 1e-9 * (double)c->weight_bytes / c->stream[i], c->stream[i] / c->ours[i]);
         fprintf(to, c->plain[i] > 0 ? "%.5g}" : "null}", 1e6 * c->plain[i] / batches[i]);
     }
     fprintf(to, "],\n   \"builds\":[");
     for (int i = 0; i < N_BUILD_BATCHES; i++)
-        fprintf(to, "%s\n    {\"rows\":%d,\"gcc_us_a_row\":%.5g,\"clang_us_a_row\":%.5g,\"all_us_a_row\":%.5g}", i ? "," : "",
-                build_batches[i], 1e6 * c->build[GCC][i] / build_batches[i], 1e6 * c->build[CLANG][i] / build_batches[i],
-                1e6 * c->build[ALL][i] / build_batches[i]);
+        fprintf(to, "%s\n    {\"rows\":%d,\"gcc_us_a_row\":%.5g,\"clang_us_a_row\":%.5g,\"all_isa\":\"%s\",\"all_us_a_row\":%.5g}",
+                i ? "," : "", build_batches[i], 1e6 * c->build[GCC][i] / build_batches[i],
+                1e6 * c->build[CLANG][i] / build_batches[i], c->all_isa, 1e6 * c->build[ALL][i] / build_batches[i]);
     fprintf(to, "]}");
 }
 

@@ -10,18 +10,18 @@
 #define TEXT2(a) #a
 #define TEXT(a) TEXT2(a)
 
-/* Makes something of the accumulators, which would not be computed otherwise. */
-static TARGET void use(vf a)
+/* Stores the sum of all, whole vectors: what nobody could read would not be computed. */
+BLOCK_BODY TARGET void store_sum(const vf v[ACCUMULATORS], float *to)
 {
-    float lanes[VL];
-    volatile float sink;
-    v_store(lanes, a);
-    sink = lanes[0];
-    (void)sink;
+    vf sum = v[0];
+    UNROLL
+    for (size_t i = 1; i < ACCUMULATORS; i++)
+        sum = v_add(sum, v[i]);
+    v_store(to, sum);
 }
 
 /* ACCUMULATORS chains of n > 0 steps each: more than a core's fused multiply-adds take cycles, so that none waits. */
-static TARGET void multiply_add(size_t n)
+static TARGET void multiply_add(size_t n, float *to)
 {
     vf acc[ACCUMULATORS], a = v_all(0.5F), b = v_all(1);
     UNROLL
@@ -34,9 +34,7 @@ static TARGET void multiply_add(size_t n)
         for (size_t i = 0; i < ACCUMULATORS; i++)
             acc[i] = v_fma(acc[i], a, b);
     } while (--n);
-    UNROLL
-    for (size_t i = 0; i < ACCUMULATORS; i++)
-        use(acc[i]);
+    store_sum(acc, to);
 }
 
 /* Of vectors a fused multiply-add, whose result takes the register of the sum: else gcc adds a move for each, and they cost
@@ -44,7 +42,7 @@ static TARGET void multiply_add(size_t n)
 #define SUM(sum, v) (VL > 1 ? v_fma(v, one, sum) : v_add(sum, v))
 
 /* Every vector once, in order; the sums depend on all that was read. */
-static TARGET void read_all(const float *p, size_t floats)
+static TARGET void read_all(const float *p, size_t floats, float *to)
 {
     const vf one = v_all(1);
     vf sum[ACCUMULATORS];
@@ -59,9 +57,7 @@ static TARGET void read_all(const float *p, size_t floats)
     }
     for (; p < end; p += VL)
         sum[0] = SUM(sum[0], v_load(p));
-    UNROLL
-    for (size_t i = 0; i < ACCUMULATORS; i++)
-        use(sum[i]);
+    store_sum(sum, to);
 }
 
 const struct limits PASTE(limits__, ISA) = {

@@ -608,8 +608,9 @@ bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, 
 struct limits {
     const char *isa;
     double operations;                              /* of a step of multiply_add; a fused one is two */
-    void (*multiply_add)(size_t steps);
-    void (*read_all)(const float *p, size_t floats);        /* in order; floats: a multiple of 16 */
+    /* `to` [16]: some of the results, so that there must be any. */
+    void (*multiply_add)(size_t steps, float *to);
+    void (*read_all)(const float *p, size_t floats, float *to);     /* in order; floats: a multiple of 16 */
 };
 
 const struct limits *find_limits(const char *isa);      /* of this build; the machine must have it */

@@ -39,7 +39,8 @@ if grep -n -E '\b(malloc|calloc|realloc|free)\(' $(but arena.c); then
     status=1
 fi
 # Every source file says its licence.
-for file in $(ls compiler/*.[ch] compiler/*.def runtime/*.[ch] templates/* tests/*.[ch] tests/*.sh examples/* cmake/*.c); do
+for file in $(ls compiler/*.[ch] compiler/*.def runtime/*.[ch] templates/* tests/*.[ch] tests/*.sh bench/*.[ch] bench/*.sh \
+    bench/models/*/* examples/* cmake/*.c); do
     head -n 2 "$file" | grep -q 'SPDX-License-Identifier: ' || { echo "FAILED: no licence line in $file"; status=1; }
 done
 exit $status

@@ -61,7 +61,7 @@ if [ "${1-}" = --deps ]; then
 fi
 install_missing $packages
 mkdir -p build
-{ cmake -S . -B build -D MMOEC_TESTS=ON && cmake --build build -j2; } > build/tests.log 2>&1 || {
+{ cmake -S . -B build -D MMOEC_TESTS=ON -D MMOEC_BENCH=ON && cmake --build build -j2; } > build/tests.log 2>&1 || {
     tail -n 100 build/tests.log
     exit 1
 }

@@ -37,20 +37,6 @@ static void show_all(const struct job *job)
         show_message(m, false, stderr);
 }
 
-/* About normal, mean 0, from a fixed seed. */
-static void random_rows(float *x, size_t n)
-{
-    uint64_t seed = 42;
-    for (size_t i = 0; i < n; i++) {
-        double sum = 0;
-        for (int k = 0; k < 6; k++) {
-            seed = seed * 6364136223846793005u + 1442695040888963407u;
-            sum += (double)(seed >> 40) / (1 << 24);
-        }
-        x[i] = (float)((sum - 3) * 1.4);
-    }
-}
-
 static void begin(struct setting *s, const char *dir)
 {
     memset(s, 0, sizeof *s);
