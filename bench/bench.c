@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /* bench --ort LIBRARY [--isas LIST] [--models LIST] [--rounds N] [--json FILE] DIR
  *
- * Times what mmoec generates against ONNX Runtime and a plain loop, on one core; prints tables in Markdown. DIR/MODEL holds
- * what bench/run.sh made: the generated code for each instruction set by gcc and by clang, both ONNX files, the plain loop,
- * and facts of their making.
+ * Times what mmoec generates against ONNX Runtime and a plain loop, on one core; prints tables in Markdown. DIR/MODEL
+ * holds what bench/run.sh made: the generated code for each instruction set by gcc and by clang, both ONNX files, the
+ * plain loop, and facts of their making.
  *
  * Each model and instruction set is a process of its own: ONNX Runtime asks the processor once what it may use, and for
  * AVX2 the answer is made to lack AVX-512 (cpuid.c). In it, for each number of rows, the contestants are timed in turns
- * together with the limits: the processor's multiply-adds, and a mere reading of the weights (compiler/measure.c). Before,
- * all scores are held against each other.
+ * together with the limits: the processor's multiply-adds, and a mere reading of the weights (compiler/measure.c).
+ * Before, all scores are held against each other.
  *
- * How to read it: what is measured, a process of it, what is printed, the command line.
+ * How to read it: what is measured (results.h), a process of it, facts, the command line.
  */
-#include "bench.h"
+#include "results.h"
 #include "../runtime/kernels.h"
 #include "../runtime/mmoe.h"
 
@@ -24,65 +24,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const int batches[] = {1, 2, 3, 4, 8, 16, 64, 256, 1024};
-static const int build_batches[] = {1, 16, 256};        /* at which builds are compared */
-#define N_BATCHES ((int)COUNT(batches))
-#define N_BUILD_BATCHES ((int)COUNT(build_batches))
+const int batches[N_BATCHES] = {1, 2, 3, 4, 8, 16, 64, 256, 1024};
+const int build_batches[N_BUILD_BATCHES] = {1, 16, 256};
 #define MOST_ROWS 1024
 #define PLAIN_ROWS 64               /* the plain loop is a row at a time: no need to wait for more */
-#define ROUND_SECONDS 0.01
 #define TOLERANCE 2e-6              /* between probabilities: both sides' rounding */
-#define MOST_MODELS 8
-#define MOST_ISAS 4
 
-enum build { GCC, CLANG, ALL, N_BUILDS };       /* for the instruction set alone, by both; for all of the machine's kind */
 static const char *const build_files[] = {"%s-gcc.so", "%s-clang.so", "all-gcc.so"};
 
-/* ---- what is measured ------------------------------------------------------------------------ */
-
-/* Of a model and an instruction set. Seconds are of a call; it goes through a pipe as it is. */
-struct column {
-    bool limited;                   /* ONNX Runtime to this instruction set? */
-    double ours[N_BATCHES], ort[N_STYLES][N_BATCHES];
-    double plain[N_BATCHES];        /* 0: not timed */
-    double peak[N_BATCHES], stream[N_BATCHES];      /* flop/s; seconds for the weights */
-    double build[N_BUILDS][N_BUILD_BATCHES];
-    double ort_error, plain_error;  /* largest difference from ours */
-    double load, ort_load;
-    size_t weight_bytes;
-    char isa[16], all_isa[16], ort_version[16];      /* all_isa: what the build for all chose */
-};
-
-struct build_fact {
-    char target[16], compiler[16];
-    double ms;
-    long text;
-};
-
-/* What run.sh wrote down. */
-struct facts {
-    char title[160];
-    double multiply_adds;
-    struct {
-        char target[16];
-        long bytes;
-    } c[MOST_ISAS];
-    int n_c;
-    struct build_fact build[2 * MOST_ISAS];
-    int n_builds;
-};
-
-struct model_result {
-    const char *name;
-    struct facts facts;
-    struct column columns[MOST_ISAS];
-};
-
-static struct arguments {
-    const char *ort, *json, *dir;
-    const char *models[MOST_MODELS], *isas[MOST_ISAS];
-    int n_models, n_isas, rounds;
-} arguments = {.rounds = 11};
+struct arguments arguments = {.rounds = 11};
+struct job job;
 
 _Noreturn void die(const char *format, ...)
 {
@@ -103,8 +54,6 @@ struct ours {
 };
 
 typedef void plain_function(const float *w, const float *x, size_t rows, float *y);
-
-static struct job job;
 
 /* All that is timed of one model; x [MOST_ROWS][inputs], y room for its scores. */
 static struct field {
@@ -159,7 +108,8 @@ static void open_ours(enum build b, const char *isa, bool limited)
 static void open_plain(void)
 {
     const struct source *weights = read_source(&job, path_of("plain.weights"));
-    void *so = dlopen(arena_print(&job.arena, "%s/plain-%s.so", f.dir, f.ours[GCC].model.record->chosen_isa()), RTLD_NOW);
+    const char *isa = f.ours[GCC].model.record->chosen_isa();
+    void *so = dlopen(path_of(arena_print(&job.arena, "plain-%s.so", isa)), RTLD_NOW);
     if (!so || !weights)
         die("%s: the plain loop cannot be opened", f.dir);
     *(void **)&f.plain = dlsym(so, "plain_score");
@@ -344,196 +294,6 @@ static void read_facts(const char *dir, struct facts *to)
     fclose(file);
 }
 
-static const struct build_fact *find_build(const struct facts *facts, const char *target, const char *compiler)
-{
-    for (int i = 0; i < facts->n_builds; i++)
-        if (strcmp(facts->build[i].target, target) == 0 && strcmp(facts->build[i].compiler, compiler) == 0)
-            return &facts->build[i];
-    die("no fact of %s by %s", target, compiler);
-}
-
-/* ---- Markdown -------------------------------------------------------------------------------- */
-
-static const char *shown(const char *isa)
-{
-    return strcmp(isa, "avx512") == 0 ? "AVX-512" : strcmp(isa, "avx2") == 0 ? "AVX2" : strcmp(isa, "neon") == 0 ? "NEON" : isa;
-}
-
-/* Three digits that count. */
-static void cell(double x)
-{
-    printf(" %.*f |", x >= 100 ? 0 : x >= 10 ? 1 : x >= 1 ? 2 : x >= 0.1 ? 3 : 4, x);
-}
-
-static void empty_cell(void) { printf(" |"); }
-
-static void percent_cell(double share) { printf(" %.0f %% |", 100 * share); }
-
-static double peak_share(const struct model_result *m, const struct column *c, int i)
-{
-    return 2 * m->facts.multiply_adds * batches[i] / c->ours[i] / c->peak[i];
-}
-
-static double better_style(const struct column *c, int i) { return fmin(c->ort[GEMM][i], c->ort[MATMUL][i]); }
-
-/* Weights that lie in the nearest cache do not stream. */
-static bool streams(const struct column *c, int i) { return c->weight_bytes > 2 * level_bytes(0) && batches[i] <= 16; }
-
-static void print_column(const struct model_result *m, const struct column *c)
-{
-    printf("| **%s**, us a row |", shown(c->isa));
-    for (int i = 0; i < N_BATCHES; i++)
-        cell(1e6 * c->ours[i] / batches[i]);
-    printf("\n| ONNX Runtime%s |", c->limited ? "" : " (not limited to it)");
-    for (int i = 0; i < N_BATCHES; i++)
-        cell(1e6 * better_style(c, i) / batches[i]);
-    printf("\n| plain C loop |");
-    for (int i = 0; i < N_BATCHES; i++)
-        c->plain[i] > 0 ? cell(1e6 * c->plain[i] / batches[i]) : empty_cell();
-    printf("\n| **ONNX Runtime : ours** |");
-    for (int i = 0; i < N_BATCHES; i++)
-        cell(better_style(c, i) / c->ours[i]);
-    printf("\n| share of the peak |");
-    for (int i = 0; i < N_BATCHES; i++)
-        percent_cell(peak_share(m, c, i));
-    printf("\n");
-    if (!streams(c, 0))
-        return;
-    printf("| share of the weights' stream |");
-    for (int i = 0; i < N_BATCHES; i++)
-        streams(c, i) ? percent_cell(c->stream[i] / c->ours[i]) : empty_cell();
-    printf("\n");
-}
-
-static double median_peak(const struct column *c)
-{
-    double copy[N_BATCHES];
-    memcpy(copy, c->peak, sizeof copy);
-    return percentile(copy, N_BATCHES, 0.5);
-}
-
-static double stream_speed(const struct column *c)
-{
-    double copy[N_BATCHES];
-    memcpy(copy, c->stream, sizeof copy);
-    return (double)c->weight_bytes / percentile(copy, N_BATCHES, 0.5);
-}
-
-static void print_model_table(const struct model_result *m)
-{
-    printf("### %s\n\n%.0f multiply-adds a row, %.3g MB of weights.", m->facts.title, m->facts.multiply_adds,
-           1e-6 * (double)m->columns[0].weight_bytes);
-    for (int k = 0; k < arguments.n_isas; k++)
-        printf(" %s: peak %.0f GFLOP/s, stream %.0f GB/s.", shown(m->columns[k].isa), 1e-9 * median_peak(&m->columns[k]),
-               1e-9 * stream_speed(&m->columns[k]));
-    printf("\n\n| rows a call |");
-    for (int i = 0; i < N_BATCHES; i++)
-        printf(" %d |", batches[i]);
-    printf("\n|---|");
-    for (int i = 0; i < N_BATCHES; i++)
-        printf("---:|");
-    printf("\n");
-    for (int k = 0; k < arguments.n_isas; k++)
-        print_column(m, &m->columns[k]);
-    printf("\n");
-}
-
-static void print_build_row(const struct model_result *m, const char *target, long bytes)
-{
-    const struct build_fact *gcc = find_build(&m->facts, target, "gcc"), *clang = find_build(&m->facts, target, "clang");
-    printf("| %s | %s | %ld | %ld | %ld | %.0f | %.0f |", m->name, target, bytes, gcc->text, clang->text, gcc->ms, clang->ms);
-    const struct column *c = NULL;
-    for (int k = 0; k < arguments.n_isas; k++)
-        if (strcmp(m->columns[k].isa, target) == 0)
-            c = &m->columns[k];
-    for (int i = 0; c && i < N_BUILD_BATCHES; i++)
-        printf("%s %.2f", i ? "," : "", c->build[CLANG][i] / c->build[GCC][i]);
-    if (c)
-        printf(" | %.1f | %.1f |\n", 1e3 * c->load, 1e3 * c->ort_load);
-    else
-        printf(" | | |\n");
-}
-
-static void print_markdown(const struct model_result *models)
-{
-    const struct column *any = &models[0].columns[0];
-    printf("%s, one core, one thread; ONNX Runtime %s by its C API, one thread, tensors allocated before, the better of two\n"
-           "graphs; weights random. Medians of %d rounds of %.0f ms, all in turns. us a row:\n\n", processor_name(&job),
-           any->ort_version, arguments.rounds, 1e3 * ROUND_SECONDS);
-    for (int i = 0; i < arguments.n_models; i++)
-        print_model_table(&models[i]);
-    for (int k = 0; k < arguments.n_isas; k++)
-        if (!models[0].columns[k].limited)
-            printf("This system has no CPUID faulting: ONNX Runtime beside %s may use more than that.\n\n",
-                   shown(arguments.isas[k]));
-    printf("### Generated code\n\nWeights in a file of their own; -O2; times of gcc and clang are of compiling, and their ratio is\n"
-           "of scoring 1, 16 and 256 rows. Loading: until the first score is possible, self test included.\n\n"
-           "| model | target | bytes of C | text, gcc | text, clang | gcc, ms | clang, ms | clang : gcc | loads in ms | "
-           "ONNX Runtime |\n|---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
-    for (int i = 0; i < arguments.n_models; i++)
-        for (int k = 0; k < models[i].facts.n_c; k++)
-            print_build_row(&models[i], models[i].facts.c[k].target, models[i].facts.c[k].bytes);
-}
-
-/* ---- JSON ------------------------------------------------------------------------------------ */
-
-static void column_json(const struct model_result *m, const struct column *c, FILE *to)
-{
-    fprintf(to, "{\"isa\":\"%s\",\"ort_limited\":%s,\"ort_error\":%.3g,\"plain_error\":%.3g,\"load_ms\":%.4g,"
-                "\"ort_load_ms\":%.4g,\n   \"batches\":[",
-            c->isa, c->limited ? "true" : "false", c->ort_error, c->plain_error, 1e3 * c->load, 1e3 * c->ort_load);
-    for (int i = 0; i < N_BATCHES; i++) {
-        fprintf(to, "%s\n    {\"rows\":%d,\"us_a_row\":%.5g,\"ort_gemm_us_a_row\":%.5g,\"ort_matmul_us_a_row\":%.5g,"
-                    "\"ratio\":%.4g,"
-                    "\"peak_gflops\":%.4g,\"of_peak\":%.4g,\"stream_gb_s\":%.4g,\"of_stream\":%.4g,\"plain_us_a_row\":",
-                i ? "," : "", batches[i], 1e6 * c->ours[i] / batches[i], 1e6 * c->ort[GEMM][i] / batches[i],
-                1e6 * c->ort[MATMUL][i] / batches[i], better_style(c, i) / c->ours[i], 1e-9 * c->peak[i], peak_share(m, c, i),
-                1e-9 * (double)c->weight_bytes / c->stream[i], c->stream[i] / c->ours[i]);
-        fprintf(to, c->plain[i] > 0 ? "%.5g}" : "null}", 1e6 * c->plain[i] / batches[i]);
-    }
-    fprintf(to, "],\n   \"builds\":[");
-    for (int i = 0; i < N_BUILD_BATCHES; i++)
-        fprintf(to, "%s\n    {\"rows\":%d,\"gcc_us_a_row\":%.5g,\"clang_us_a_row\":%.5g,\"all_isa\":\"%s\",\"all_us_a_row\":%.5g}",
-                i ? "," : "", build_batches[i], 1e6 * c->build[GCC][i] / build_batches[i],
-                1e6 * c->build[CLANG][i] / build_batches[i], c->all_isa, 1e6 * c->build[ALL][i] / build_batches[i]);
-    fprintf(to, "]}");
-}
-
-static void model_json(const struct model_result *m, FILE *to)
-{
-    fprintf(to, "{\"model\":\"%s\",\"title\":\"%s\",\"multiply_adds\":%.0f,\"weight_bytes\":%zu,\n  \"code\":[", m->name,
-            m->facts.title, m->facts.multiply_adds, m->columns[0].weight_bytes);
-    for (int k = 0; k < m->facts.n_c; k++) {
-        const char *target = m->facts.c[k].target;
-        const struct build_fact *gcc = find_build(&m->facts, target, "gcc"), *clang = find_build(&m->facts, target, "clang");
-        fprintf(to, "%s\n   {\"target\":\"%s\",\"c_bytes\":%ld,\"gcc_text\":%ld,\"gcc_ms\":%.0f,\"clang_text\":%ld,"
-                    "\"clang_ms\":%.0f}",
-                k ? "," : "", target, m->facts.c[k].bytes, gcc->text, gcc->ms, clang->text, clang->ms);
-    }
-    fprintf(to, "],\n  \"isas\":[");
-    for (int k = 0; k < arguments.n_isas; k++) {
-        fprintf(to, k ? ",\n  " : "\n  ");
-        column_json(m, &m->columns[k], to);
-    }
-    fprintf(to, "]}");
-}
-
-static void write_json(const struct model_result *models)
-{
-    FILE *to = fopen(arguments.json, "w");
-    if (!to)
-        die("%s cannot be written", arguments.json);
-    fprintf(to, "{\"processor\":\"%s\",\"onnxruntime\":\"%s\",\"rounds\":%d,\"round_seconds\":%g,\n \"models\":[", processor_name(&job),
-            models[0].columns[0].ort_version, arguments.rounds, ROUND_SECONDS);
-    for (int i = 0; i < arguments.n_models; i++) {
-        fprintf(to, i ? ",\n " : "\n ");
-        model_json(&models[i], to);
-    }
-    fprintf(to, "]}\n");
-    if (fclose(to) != 0)
-        die("%s cannot be written", arguments.json);
-}
-
 /* ---- the command line ------------------------------------------------------------------------ */
 
 static int split(char *list, const char **to, int most)
@@ -546,9 +306,11 @@ static int split(char *list, const char **to, int most)
 
 static void read_arguments(int argc, char **argv)
 {
-    static const struct option known[] = {{"ort", required_argument, NULL, 'o'},   {"isas", required_argument, NULL, 'i'},
-                                          {"models", required_argument, NULL, 'm'}, {"rounds", required_argument, NULL, 'r'},
-                                          {"json", required_argument, NULL, 'j'},  {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"ort", required_argument, NULL, 'o'},    {"isas", required_argument, NULL, 'i'},
+        {"models", required_argument, NULL, 'm'}, {"rounds", required_argument, NULL, 'r'},
+        {"json", required_argument, NULL, 'j'},   {NULL, 0, NULL, 0},
+    };
     static char all_models[] = "m1,m2,m3,m4";
     char *models = all_models, *isas = NULL;
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* cpuid.c: the processor as if it had no AVX-512, for libraries that ask CPUID what they may use.
  *
- * On Linux a thread may have CPUID fault (arch_prctl(2), ARCH_SET_CPUID). The signal's handler executes it with faulting
- * off, takes the bits away and steps over the instruction. Bits: Intel's Software Developer's Manual, volume 2A, CPUID.
+ * On Linux a thread may have CPUID fault (arch_prctl(2), ARCH_SET_CPUID). The signal's handler executes it with
+ * faulting off, takes the bits away and steps over the instruction. Bits: Intel's Software Developer's Manual, volume 2A,
+ * CPUID.
  */
 #include "bench.h"
 

@@ -2,8 +2,8 @@
 /* onnx.c: a model as an ONNX file.
  *
  * Two styles of the same network, of which neither is always the faster for ONNX Runtime. GEMM: a Gemm a layer, and a
- * mixture is a Sum of Mul. MATMUL: a layer of all experts is one batched MatMul [experts][in][out], and a mixture is a Mul
- * by the gate as [experts][rows][1] and a ReduceSum. Field numbers are those of onnx.proto3.
+ * mixture is a Sum of Mul. MATMUL: a layer of all experts is one batched MatMul [experts][in][out], and a mixture is a
+ * Mul by the gate as [experts][rows][1] and a ReduceSum. Field numbers are those of onnx.proto3.
  *
  * How to read it: parts of the format, nodes, the operations of a model, the file.
  */
@@ -112,7 +112,8 @@ static void node(struct onnx *o, const char *kind, const char *const *in, int n_
 }
 
 /* A node of one or two inputs and one new output. */
-static const char *apply(struct onnx *o, const char *kind, const char *a, const char *b, const struct attribute *attribute)
+static const char *apply(struct onnx *o, const char *kind, const char *a, const char *b,
+                         const struct attribute *attribute)
 {
     const char *out = new_name(o, kind);
     node(o, kind, (const char *const[]){a, b}, b ? 2 : 1, &out, 1, attribute);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* ort.c: ONNX Runtime by its C API, opened with dlopen.
  *
- * OrtGetApiBase()->GetApi(version) answers with a table of functions that only grows at its end; the places of the first
- * 102 have been the same since version 1 (onnxruntime_c_api.h, struct OrtApi). Only those that are called are named here,
- * so no header is needed. Every function that can fail returns a status, NULL if it did not.
+ * OrtGetApiBase()->GetApi(version) answers with a table of functions that only grows at its end; the places of the
+ * first 102 have been the same since version 1 (onnxruntime_c_api.h, struct OrtApi). Only those that are called are named
+ * here, so no header is needed. Every function that can fail returns a status, NULL if it did not.
  */
 #include "bench.h"
 
@@ -82,7 +82,8 @@ struct session *open_session(struct ort *o, const char *onnx, int outputs)
     check(o, CALL(o, SET_OPTIMIZATION, void *, int)(options, 99));          /* all */
     check(o, CALL(o, SET_INTRA_THREADS, void *, int)(options, 1));
     *s = (struct session){.ort = o, .run = (run_function *)o->api[RUN], .n_outputs = outputs};
-    check(o, CALL(o, CREATE_SESSION, const void *, const char *, const void *, void **)(o->env, onnx, options, &s->session));
+    check(o, CALL(o, CREATE_SESSION, const void *, const char *, const void *, void **)(o->env, onnx, options,
+                                                                                       &s->session));
     return s;
 }
 

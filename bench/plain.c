@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* plain.c: a model as the C that one writes by hand: a row at a time, loops of constant length, weights [out][in] so that
- * a compiler with -ffast-math can make vectors of each sum.
+/* plain.c: a model as the C that one writes by hand: a row at a time, loops of constant length, weights [out][in] so
+ * that a compiler with -ffast-math can make vectors of each sum.
  */
 #include "bench.h"
 
@@ -67,15 +67,15 @@ static void operation(struct plain *p, int i)
     switch (op->kind) {
     case OP_dense: {
         const struct op *relu = relu_behind(p->m, i);
-        text_print(&p->c, "    dense(w + %zu, %d, %d, %d, v%d, v%d);\n", p->weights.length / sizeof(float), op->blocks[0].in,
-                   width, relu != NULL, op->in[0], relu ? relu->out : op->out);
+        text_print(&p->c, "    dense(w + %zu, %d, %d, %d, v%d, v%d);\n", p->weights.length / sizeof(float),
+                   op->blocks[0].in, width, relu != NULL, op->in[0], relu ? relu->out : op->out);
         add_weights_of(p, &op->blocks[0]);
         return;
     }
     case OP_act:
         if (op->act == ACT_sigmoid)
-            text_print(&p->c, "    for (int j = 0; j < %d; j++)\n        v%d[j] = 1 / (1 + expf(-v%d[j]));\n", width, op->out,
-                       op->in[0]);
+            text_print(&p->c, "    for (int j = 0; j < %d; j++)\n        v%d[j] = 1 / (1 + expf(-v%d[j]));\n", width,
+                       op->out, op->in[0]);
         return;
     case OP_softmax: text_print(&p->c, "    softmax(%d, v%d, v%d);\n", width, op->in[0], op->out); return;
     case OP_mix:

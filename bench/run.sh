@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The speed of generated code beside ONNX Runtime's and a plain loop's: installs what is missing (Debian; ONNX Runtime from
-# PyPI), builds into build/, prints tables in Markdown. On a quiet machine; it takes some ten minutes.
+# The speed of generated code beside ONNX Runtime's and a plain loop's: installs what is missing (Debian; ONNX Runtime
+# from PyPI), builds into build/, prints tables in Markdown. For a quiet machine; it takes five to ten minutes.
 #
 #     run.sh [--readme] [OPTIONS OF bench/bench.c: --models LIST, --rounds N, --json FILE]
 #
@@ -25,16 +25,19 @@ done
 
 tests/run.sh --deps gcc clang libc6-dev cmake make pkg-config protobuf-c-compiler libprotobuf-c-dev python3-venv
 mkdir -p $work
-{ cmake -S . -B build -D MMOEC_BENCH=ON && cmake --build build -j2 --target mmoec bench bench_prepare; } > $work/build.log 2>&1 || {
-    cat $work/build.log
-    exit 1
+
+# logged FILE COMMAND...: quiet unless it fails
+logged() {
+    log=$1
+    shift
+    "$@" > "$log" 2>&1 || { cat "$log"; exit 1; }
 }
+logged $work/configure.log cmake -S . -B build -D MMOEC_BENCH=ON
+logged $work/build.log cmake --build build -j2 --target mmoec bench bench_prepare
 ort() { find $work/venv -name 'libonnxruntime.so*' 2> /dev/null | head -n 1; }
 if [ -z "$(ort)" ]; then
-    { python3 -m venv $work/venv && $work/venv/bin/pip install --no-deps onnxruntime==$ort_version; } > $work/pip.log 2>&1 || {
-        cat $work/pip.log
-        exit 1
-    }
+    logged $work/venv.log python3 -m venv $work/venv
+    logged $work/pip.log $work/venv/bin/pip install --no-deps onnxruntime==$ort_version
 fi
 
 # Instruction sets that this machine has; a target of mmoec's and gcc's options for the plain loop, each.
@@ -70,12 +73,12 @@ measure_build() {
 # Builds all that is timed of the model in a directory; prints facts of it for the bench.
 facts() {
     for isa in $(echo $isas | tr , ' '); do
-        target=$(target_of "$isa")
-        build/mmoec compile "$1" --target "$target" --weights-in file --name model -o "$1/$isa"
+        generate="build/mmoec compile $1 --target $(target_of "$isa") --weights-in file --name model"
+        $generate -o "$1/$isa"
         echo "c $isa $(wc -c < "$1/$isa.c")"
         for compiler in gcc clang; do
             measure_build "$isa" $compiler "$1/$isa.c"
-            CC=$compiler build/mmoec compile "$1" --target "$target" --weights-in file --name model -o "$1/$isa-$compiler.so"
+            CC=$compiler $generate -o "$1/$isa-$compiler.so"
         done
         gcc -O3 -march="$(march_of "$isa")" -ffast-math -shared -fPIC "$1/plain.c" -o "$1/plain-$isa.so" -lm
     done
@@ -94,7 +97,8 @@ for model in $(echo "$models" | tr , ' '); do
     build/bench/bench_prepare "bench/models/$model" "$dir" > "$dir/facts"
     facts "$dir" >> "$dir/facts"
 done
-build/bench/bench --ort "$(ort)" --isas $isas "$@" $work | tee $work/speed.md
+build/bench/bench --ort "$(ort)" --isas $isas "$@" $work > $work/speed.md
+cat $work/speed.md
 
 if [ -n "$readme" ]; then
     awk -v speed=$work/speed.md '

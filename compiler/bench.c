@@ -172,7 +172,8 @@ static void time_calls(struct bench *b)
         for (size_t i = 0; i < COUNT(call_rows); i++) {
             struct scoring s = {.b = b, .e = b->engines[k].engine, .rows = call_rows[i]};
             double *times;
-            size_t n = measure_calls(b->job, &(struct contestant){.call = call_engine, .self = &s}, CALLS_SECONDS, &times);
+            const struct contestant c = {.call = call_engine, .self = &s};
+            size_t n = measure_calls(b->job, &c, CALLS_SECONDS, &times);
             b->engines[k].call[i] = (struct call_timing){
                 .p50 = 1e6 * percentile(times, n, 0.5), .p90 = 1e6 * percentile(times, n, 0.9),
                 .p99 = 1e6 * percentile(times, n, 0.99), .calls = n,

@@ -37,8 +37,8 @@ static TARGET void multiply_add(size_t n, float *to)
     store_sum(acc, to);
 }
 
-/* Of vectors a fused multiply-add, whose result takes the register of the sum: else gcc adds a move for each, and they cost
-   as much as the loads. The plain words may have it in software. */
+/* Of vectors a fused multiply-add, whose result takes the register of the sum: else gcc adds a move for each, and they
+   cost as much as the loads. The plain words may have it in software. */
 #define SUM(sum, v) (VL > 1 ? v_fma(v, one, sum) : v_add(sum, v))
 
 /* Every vector once, in order; the sums depend on all that was read. */

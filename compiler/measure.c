@@ -71,8 +71,7 @@ struct pin *pin_to_core(struct job *job)
     CPU_ZERO(&one);
     if (p->core >= 0)
         CPU_SET((size_t)p->core, &one);
-    bool pinned = sched_getaffinity(0, sizeof p->before, &p->before) == 0 && sched_setaffinity(0, sizeof one, &one) == 0;
-    if (!pinned)
+    if (sched_getaffinity(0, sizeof p->before, &p->before) != 0 || sched_setaffinity(0, sizeof one, &one) != 0)
         p->core = -1;
     return p;
 }

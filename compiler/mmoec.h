@@ -602,7 +602,7 @@ const char *engine_column(struct job *job, const struct engine *e, int column);
 const char *engine_isa(const struct engine *e);
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y);
 
-/* ---- measure.c, limits.c: time, and what the machine can do at most ------------------------------------------------- */
+/* ---- measure.c, limits.c: time, and what the machine can do at most -------------------------------------------- */
 
 /* Loops that reach the limits of an instruction set. */
 struct limits {
@@ -689,7 +689,7 @@ bool do_verify(struct job *job, struct text *to);
 bool do_bench(struct job *job, struct text *to);
 #define MOST_BATCHES 32
 #define LARGEST_BATCH 65536
-int read_batches(const char *list, size_t batch[MOST_BATCHES]);     /* "1,4,256": how many, 0 if it is not such a list */
+int read_batches(const char *list, size_t batch[MOST_BATCHES]);     /* "1,4,256": how many; 0: not such a list */
 void random_rows(float *x, size_t n);                                   /* about normal, the same on every machine */
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
