@@ -4,7 +4,7 @@
 #
 #     hot_loops.sh MMOEC MODEL WORK       MODEL: a directory with wide layers
 #
-# Looked for, in every innermost loop with multiply-adds of the functions of templates/dense_tile.c:
+# Looked for, in every innermost loop of multiply-adds in the functions of templates/dense_tile.c:
 #
 #   folded   a fused multiply-add of whole vectors that takes one operand, the weights, from memory. A tile uses each
 #            vector of weights for all its rows; folded into every multiply-add it is loaded again for each. gcc 12 does so
@@ -23,23 +23,29 @@ cd "$work"
 # loops FILE.o: a line each: function, multiply-adds, folded, spilled
 loops() {
     objdump -d --no-show-raw-insn "$1" | awk '
-        function finish_function(i, k, inner, fma, folded, spilled) {
-            for (i in start) {
-                inner = name ~ /^(tile|panel_rows)/
-                for (k in start)
-                    if (k + 0 < i + 0 && start[k] >= start[i])
-                        inner = 0
-                fma = folded = spilled = 0
-                for (k = start[i]; inner && k <= i + 0; k++) {
-                    if (text[k] ~ /vfmadd[0-9]+ps/) {
-                        fma++
-                        folded += text[k] ~ /\(/ && text[k] !~ /1to/
-                    }
-                    spilled += text[k] ~ /[yz]mm/ && text[k] ~ /\(%rsp|-0x[0-9a-f]+\(%rbp\)/
-                }
-                if (fma)
-                    print name, fma, folded, spilled
+        function multiply_adds(i, k, n) {
+            for (k = start[i]; k <= i; k++)
+                n += text[k] ~ /vfmadd[0-9]+ps/
+            return n
+        }
+        # Is there a smaller loop of multiply-adds in this one? (One of prefetches does not count.)
+        function holds_another(i, k) {
+            for (k in start)
+                if (k + 0 < i && start[k] >= start[i] && multiply_adds(k + 0))
+                    return 1
+            return 0
+        }
+        function show_loop(i, k, folded, spilled) {
+            for (k = start[i]; k <= i; k++) {
+                folded += text[k] ~ /vfmadd[0-9]+ps.*\(/ && text[k] !~ /1to/
+                spilled += text[k] ~ /[yz]mm/ && text[k] ~ /\(%rsp|-0x[0-9a-f]+\(%rbp\)/
             }
+            print name, multiply_adds(i), folded + 0, spilled + 0
+        }
+        function finish_function(i) {
+            for (i in start)
+                if (name ~ /^(tile|panel_rows)/ && multiply_adds(i + 0) && !holds_another(i + 0))
+                    show_loop(i + 0)
             split("", start)
             split("", at)
             n = 0
