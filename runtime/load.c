@@ -82,8 +82,9 @@ static enum mmoe_status load_copy(struct version *v, int from)
         status = check_length(copy);
     if (status == MMOE_OK) {
         own_path(copy, path);
+        errno = 0;
         v->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        status = v->library ? MMOE_OK : MMOE_NOT_A_MODEL;
+        status = v->library ? MMOE_OK : errno == ENOMEM ? MMOE_NO_MEMORY : MMOE_NOT_A_MODEL;
     }
     close(copy);
     return status;

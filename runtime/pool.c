@@ -150,6 +150,7 @@ void mmoe_pool_free(struct mmoe_pool *pool)
 #define TILE 8                  /* rows that kernels take together */
 #define PARTS_A_THREAD 2        /* so that a thread which wakes late leaves more to the others */
 #define PART_WORK (1 << 20)     /* multiply-adds, at least: some 20 us, what waking a thread takes */
+#define PART_ROWS 32            /* at least: the weights, which each part reads, must serve many rows */
 
 struct batch {
     const struct mmoe_model *model;
@@ -182,8 +183,8 @@ static void score_parts(void *work, size_t t)
 static size_t count_parts(const struct mmoe_model *m, size_t rows, size_t threads)
 {
     const double work = (double)rows * (double)m->weight_floats; /* a multiply-add for each weight */
-    const size_t most = threads * PARTS_A_THREAD, tiles = (rows + TILE - 1) / TILE;
-    const size_t parts = most < tiles ? most : tiles;
+    const size_t most = threads * PARTS_A_THREAD;
+    const size_t parts = rows / PART_ROWS < most ? rows / PART_ROWS : most;
     return work / PART_WORK < (double)parts ? (size_t)(work / PART_WORK) : parts;
 }
 

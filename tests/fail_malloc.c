@@ -7,6 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static long left = -1;          /* how many may still succeed; -1: all */
 
@@ -33,9 +36,17 @@ static int fails(void)
 
 /* glibc's own entry points, so that no symbol has to be looked up (which would allocate). */
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
 
 void *malloc(size_t bytes) { return fails() ? NULL : __libc_malloc(bytes); }
 
 void *calloc(size_t n, size_t bytes) { return fails() ? NULL : __libc_calloc(n, bytes); }
 
 void *realloc(void *old, size_t bytes) { return fails() ? NULL : __libc_realloc(old, bytes); }
+
+void *aligned_alloc(size_t align, size_t bytes) { return fails() ? NULL : __libc_memalign(align, bytes); }
+
+void *mmap(void *at, size_t length, int protection, int flags, int fd, off_t offset)
+{
+    return fails() ? MAP_FAILED : (void *)syscall(SYS_mmap, at, length, protection, flags, fd, offset);
+}

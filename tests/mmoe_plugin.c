@@ -54,6 +54,7 @@ const struct mmoe_model plugin_model = {
     .weight_floats = 16,
     .structure = {1, 2, 3},
 #ifndef APART
+    .weights_digest = {NUMBER},
     .weights = weights,
     .expected = expected,
 #endif

@@ -252,6 +252,138 @@ static void refuses_damaged_weights(void **state)
     refuses_weights(twice, sizeof w + 1, MMOE_DAMAGED);
 }
 
+/* ---- swaps ----------------------------------------------------------------------------------- */
+
+static struct weights_file other_weights(float number)
+{
+    struct weights_file w = good_weights();
+    w.expected[1] = (uint32_t)number;
+    w.numbers[0] = number;
+    sha256(w.numbers, sizeof w.numbers, w.head.weights_digest);
+    return w;
+}
+
+static enum mmoe_status swap_to_weights(struct mmoe *m, const struct weights_file *w, size_t length)
+{
+    write_bytes(in_dir("next.weights"), w, length);
+    return mmoe_swap(m, mmoe_file(in_dir("next.weights")), 0);
+}
+
+static void serves_a_shared_object_that_was_replaced(void **state)
+{
+    (void)state;
+    struct mmoe *m;
+    const char *path = in_dir("model.so"), *next = in_dir("next.so");
+    copy(PLUGIN_DIR "/one.so", path);
+    assert_int_equal(mmoe_open(&m, mmoe_file(path)), MMOE_OK);
+    copy(PLUGIN_DIR "/two.so", next);
+    assert_int_equal(rename(next, path), 0);
+    assert_true(score_one(m) == 12);
+    assert_int_equal(mmoe_record(m)->weights_digest[0], 1);
+    assert_int_equal(mmoe_swap(m, mmoe_file(path), 0), MMOE_OK);
+    assert_true(score_one(m) == 22);
+    assert_int_equal(mmoe_record(m)->weights_digest[0], 2);
+    mmoe_close(m);
+}
+
+/* Weights after weights for the same code, which goes with the last of them. */
+static void swaps_weights_only(void **state)
+{
+    (void)state;
+    struct mmoe *m;
+    assert_int_equal(mmoe_open(&m, mmoe_file(PLUGIN_DIR "/one.so")), MMOE_OK);
+    const struct mmoe_model first = *mmoe_record(m);
+    for (int number = 6; number < 9; number++) {
+        const struct weights_file w = other_weights((float)number);
+        assert_int_equal(swap_to_weights(m, &w, sizeof w), MMOE_OK);
+        assert_true(score_one(m) == (float)(10 * number + 2));
+        assert_memory_equal(mmoe_record(m)->weights_digest, w.head.weights_digest, 32);
+        assert_true(mmoe_record(m)->score == first.score);
+    }
+    assert_int_equal(mmoe_swap(m, mmoe_file(PLUGIN_DIR "/two.so"), 0), MMOE_OK);
+    assert_true(score_one(m) == 22);
+    mmoe_close(m);
+}
+
+static void a_failed_swap_leaves_the_old_model(void **state)
+{
+    (void)state;
+    struct mmoe *m;
+    struct weights_file w = other_weights(6);
+    assert_int_equal(mmoe_open(&m, mmoe_file(PLUGIN_DIR "/one.so")), MMOE_OK);
+    assert_int_equal(mmoe_swap(m, mmoe_file(in_dir("absent")), 0), MMOE_NO_FILE);
+    assert_int_equal(mmoe_swap(m, mmoe_file(PLUGIN_DIR "/no_plugin.so"), 0), MMOE_NOT_A_MODEL);
+    assert_int_equal(swap_to_weights(m, &w, sizeof w - 4), MMOE_DAMAGED);
+    w.numbers[1] = 3;
+    assert_int_equal(swap_to_weights(m, &w, sizeof w), MMOE_DAMAGED);
+    w = other_weights(6);
+    w.head.structure[0] ^= 1;
+    assert_int_equal(swap_to_weights(m, &w, sizeof w), MMOE_OTHER_MODEL);
+    w = other_weights(6);
+    w.expected[0] = 8;
+    assert_int_equal(swap_to_weights(m, &w, sizeof w), MMOE_SELF_TEST);
+    assert_true(score_one(m) == 12);
+    mmoe_close(m);
+}
+
+static void count_end(void *owner) { ++*(int *)owner; }
+
+/* A model in memory whose weights were swapped for a file's: its owner has the code, which serves on. */
+static void code_in_memory_outlives_its_weights(void **state)
+{
+    (void)state;
+    struct mmoe *m;
+    int ended = 0;
+    struct mmoe_model record = plugin_model;
+    const struct weights_file first = good_weights(), w = other_weights(6);
+    record.weights = first.numbers;
+    record.expected = first.expected;
+    assert_int_equal(mmoe_open(&m, mmoe_memory(&record, count_end, &ended)), MMOE_OK);
+    assert_true(score_one(m) == 52);
+    assert_int_equal(swap_to_weights(m, &w, sizeof w), MMOE_OK);
+    assert_true(score_one(m) == 62);
+    assert_int_equal(ended, 0);
+    assert_int_equal(mmoe_swap(m, mmoe_file(PLUGIN_DIR "/two.so"), 0), MMOE_OK);
+    assert_int_equal(ended, 1);
+    mmoe_close(m);
+    assert_int_equal(ended, 1);
+}
+
+static void a_record_without_weights_needs_some(void **state)
+{
+    (void)state;
+    refuses(mmoe_memory(&plugin_model, NULL, NULL), MMOE_NOT_A_MODEL);
+    refuses(mmoe_file(in_dir("good.weights")), MMOE_NOT_A_MODEL); /* whose code? */
+}
+
+/* From 2 MB on, weights begin at a multiple of it and nobody can write them. */
+static void large_weights_lie_in_huge_pages(void **state)
+{
+    (void)state;
+    enum { FLOATS = 3 << 18 };
+    struct mmoe *m;
+    struct mmoe_model record = plugin_model;
+    struct weights_file w = good_weights();
+    const size_t head = offsetof(struct weights_file, numbers);
+    char *file = calloc(1, head + FLOATS * sizeof(float));
+    memcpy(file + head, w.numbers, sizeof w.numbers);
+    w.head.weight_floats[0] = FLOATS;
+    sha256(file + head, FLOATS * sizeof(float), w.head.weights_digest);
+    memcpy(file, &w, head);
+    write_bytes(in_dir("large.weights"), file, head + FLOATS * sizeof(float));
+    record.weight_floats = FLOATS;
+    assert_int_equal(mmoe_open(&m, mmoe_weights(&record, in_dir("large.weights"))), MMOE_OK);
+    assert_true(score_one(m) == 52);
+    const void *weights = mmoe_record(m)->weights;
+    assert_int_equal((uintptr_t)weights % (2 << 20), 0);
+    assert_memory_equal(weights, file + head, FLOATS * sizeof(float));
+    int fd = open("/dev/zero", O_RDONLY);
+    assert_int_equal(read(fd, (void *)(uintptr_t)weights, 1), -1); /* EFAULT */
+    close(fd);
+    mmoe_close(m);
+    free(file);
+}
+
 static void every_status_has_a_text(void **state)
 {
     (void)state;
@@ -270,7 +402,8 @@ static int remove_dir(void **state)
 {
     static const char *const files[] = {"model.so",     "text.so",       "empty.so",
                                         "half.so",      "apart.so",      "bad.weights",
-                                        "good.weights", "apart.weights"};
+                                        "good.weights", "apart.weights", "next.weights",
+                                        "large.weights"};
     (void)state;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         unlink(in_dir(files[i]));
@@ -290,6 +423,12 @@ int main(void)
         cmocka_unit_test(runs_the_self_test),
         cmocka_unit_test(refuses_weights_of_another_kind),
         cmocka_unit_test(refuses_damaged_weights),
+        cmocka_unit_test(serves_a_shared_object_that_was_replaced),
+        cmocka_unit_test(swaps_weights_only),
+        cmocka_unit_test(a_failed_swap_leaves_the_old_model),
+        cmocka_unit_test(code_in_memory_outlives_its_weights),
+        cmocka_unit_test(a_record_without_weights_needs_some),
+        cmocka_unit_test(large_weights_lie_in_huge_pages),
         cmocka_unit_test(every_status_has_a_text),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir) != 0;
