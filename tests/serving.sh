@@ -9,7 +9,7 @@ mmoec=$1 serving=$2 model=$3 work=$4
 mkdir -p "$work"
 "$mmoec" compile "$model" --name model --weights-in file -o "$work/model.so"
 first=
-chrt -f 1 true 2> /dev/null && first="chrt -f 1"
+chrt -f 2 true 2> /dev/null && first="chrt -f 2"
 $first "$serving" "$work/model.so" threads
 $first "$serving" "$work/model.so" pages
-"$serving" "$work/model.so" swaps       # priorities differ here: those of the threads themselves
+$first "$serving" "$work/model.so" swaps
