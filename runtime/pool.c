@@ -148,7 +148,7 @@ void mmoe_pool_free(struct mmoe_pool *pool)
 /* ---- one batch ------------------------------------------------------------------------------------------------- */
 
 #define TILE 8                  /* rows that kernels take together */
-#define PARTS_A_THREAD 2        /* so that a thread which wakes late leaves more to the others */
+#define PARTS_A_THREAD 4        /* so that a thread which wakes late leaves more to the others */
 #define PART_WORK (1 << 20)     /* multiply-adds, at least: some 20 us, what waking a thread takes */
 #define PART_ROWS 32            /* at least: the weights, which each part reads, must serve many rows */
 
