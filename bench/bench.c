@@ -49,7 +49,7 @@ _Noreturn void die(const char *format, ...)
 /* ---- a process: contestants ------------------------------------------------------------------ */
 
 struct ours {
-    struct mmoe model;
+    const struct mmoe_model *model;     /* of what mmoe_open opened; open until the process ends */
     void *scratch;
 };
 
@@ -72,8 +72,8 @@ static const char *path_of(const char *name) { return join_path(&job, f.dir, nam
 
 static void call_ours(void *self)
 {
-    struct ours *o = self;
-    mmoe_score(&o->model, f.x, (size_t)f.inputs, f.rows, f.y, o->scratch);
+    const struct ours *o = self;
+    o->model->score(o->model->weights, f.x, (size_t)f.inputs, f.rows, f.y, o->scratch);
 }
 
 static void call_plain(void *self)
@@ -93,22 +93,21 @@ static void open_ours(enum build b, const char *isa, bool limited)
 {
     struct ours *o = &f.ours[b];
     const char *path = path_of(b == ALL ? build_files[b] : arena_print(&job.arena, build_files[b], isa));
-    enum mmoe_status status = mmoe_open(&o->model, NULL, path);
-    if (status == MMOE_OK) {
-        if (posix_memalign(&o->scratch, 64, o->model.record->scratch_bytes) != 0)
-            die("no memory");
-        status = mmoe_self_test(&o->model, o->scratch);
-    }
+    struct mmoe *m;
+    enum mmoe_status status = mmoe_open(&m, mmoe_file(path));
     if (status != MMOE_OK)
         die("%s: %s", path, mmoe_status_text(status));
-    if (strcmp(o->model.record->chosen_isa(), isa) != 0 && (b != ALL || limited))
-        die("%s runs %s, not %s", path, o->model.record->chosen_isa(), isa);
+    o->model = mmoe_record(m);
+    if (posix_memalign(&o->scratch, 64, o->model->scratch_bytes) != 0)
+        die("no memory");
+    if (strcmp(o->model->chosen_isa(), isa) != 0 && (b != ALL || limited))
+        die("%s runs %s, not %s", path, o->model->chosen_isa(), isa);
 }
 
 static void open_plain(void)
 {
     const struct source *weights = read_source(&job, path_of("plain.weights"));
-    const char *isa = f.ours[GCC].model.record->chosen_isa();
+    const char *isa = f.ours[GCC].model->chosen_isa();
     void *so = dlopen(path_of(arena_print(&job.arena, "plain-%s.so", isa)), RTLD_NOW);
     if (!so || !weights)
         die("%s: the plain loop cannot be opened", f.dir);
@@ -125,8 +124,8 @@ static void open_all(const char *isa, struct column *c)
     c->load = seconds_now() - begin;
     open_ours(CLANG, isa, c->limited);
     open_ours(ALL, isa, c->limited);
-    snprintf(c->all_isa, sizeof c->all_isa, "%s", f.ours[ALL].model.record->chosen_isa());
-    const struct mmoe_model *r = f.ours[GCC].model.record;
+    snprintf(c->all_isa, sizeof c->all_isa, "%s", f.ours[ALL].model->chosen_isa());
+    const struct mmoe_model *r = f.ours[GCC].model;
     f.inputs = (int)r->inputs;
     f.outputs = (int)r->outputs;
     c->weight_bytes = r->weight_floats * sizeof(float);
@@ -196,7 +195,7 @@ static void check_scores(struct column *c)
 
 static void time_batch(int i, const struct limits *l, struct column *c)
 {
-    struct stream stream = {.limits = l, .from = f.ours[GCC].model.weights, .bytes = c->weight_bytes};
+    struct stream stream = {.limits = l, .from = f.ours[GCC].model->weights, .bytes = c->weight_bytes};
     struct contestant all[] = {
         ours_contestant(GCC),
         {.call = run_session, .self = f.sessions[GEMM]},
