@@ -21,6 +21,7 @@ struct instance {
     const char *name;       /* dense_272_256_relu */
 };
 
+#define MOST_FEW 4                  /* rows that are inlined together: ORDER with templates/frame.c */
 #define MOST_CASES 12               /* of the numbers of vectors or columns in a tile */
 
 struct emitter {
@@ -295,7 +296,7 @@ static const char *vecs_cases(struct emitter *e)
         if (st->kernel != KERNEL_dense)
             continue;
         int last = st->out % st->panel ? st->out % st->panel : st->panel;
-        for (int rows = 1; rows <= (straight(e) ? 3 : isa->tile_rows); rows++) {
+        for (int rows = 1; rows <= (straight(e) ? MOST_FEW : isa->tile_rows); rows++) {
             int fit = isa->accumulators / rows, most = fit < isa->most_vecs ? fit : isa->most_vecs;
             int widest = divide_up(widest_panel(e), isa->vl);
             most = most < widest ? most : widest;
@@ -424,6 +425,21 @@ static void add_kernel(struct emitter *e, const struct instance *k)
     text_print(e->to, "\n");
 }
 
+/* A function for each number of rows: in one function for all, gcc keeps too much in registers from one to the next. */
+static void add_few(struct emitter *e, const char *few, const char *block, const char *outputs)
+{
+    struct word words[2 + MOST_FEW] = {{"FEW", few}, {"OUTPUTS", outputs}};
+    for (int rows = 1; rows <= MOST_FEW; rows++) {
+        const char *name = print(e, "few_%d__%s", rows, e->isa);
+        const struct word own[] = {{"FEW_ROWS", name}, {"BLOCK", block}, {"ROWS", print(e, "%d", rows)}};
+        template_add(e->job, e->to, "frame.c", "few_rows", NULL, own, (int)COUNT(own));
+        text_print(e->to, "\n");
+        words[1 + rows] = (struct word){print(e, "FEW_%d", rows), name};
+    }
+    template_add(e->job, e->to, "frame.c", "few", NULL, words, (int)COUNT(words));
+    text_print(e->to, "\n");
+}
+
 static void add_score_of_isa(struct emitter *e)
 {
     const char *outputs = print(e, "%d", e->p->outputs), *score = print(e, "score__%s", e->isa);
@@ -431,15 +447,12 @@ static void add_score_of_isa(struct emitter *e)
     const struct word rows[] = {
         {"SCORE_ISA", score}, {"BLOCK", block}, {"ROW_BLOCK", print(e, "%d", e->p->rows.block)}, {"OUTPUTS", outputs},
     };
-    const struct word few_rows[] = {{"FEW", few}, {"BLOCK", block}, {"OUTPUTS", outputs}};
     const struct word lanes[] = {
         {"SCORE_ISA", score}, {"BLOCK", straight(e) ? few : block}, {"LANES_BLOCK", print(e, "lanes__%s", e->isa)},
         {"LANES_FROM", print(e, "%d", lanes_from(e->p, e->isa))}, {"OUTPUTS", outputs},
     };
-    if (straight(e)) {
-        template_add(e->job, e->to, "frame.c", "few", NULL, few_rows, (int)COUNT(few_rows));
-        text_print(e->to, "\n");
-    }
+    if (straight(e))
+        add_few(e, few, block, outputs);
     if (e->in_lanes)
         template_add(e->job, e->to, "frame.c", "score_lanes", NULL, lanes, (int)COUNT(lanes));
     else

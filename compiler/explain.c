@@ -56,7 +56,7 @@ static void explain_isa(const struct plan *p, const char *name, struct text *to)
         text_print(to, "; lanes are outputs\n");
     else
         text_print(to, "; from %d rows on, a block of up to %d with lanes as rows; fewer%s\n", from, LANES,
-                   p->straight ? ": 1, 2 or 3 at a time, inlined" : " by tiles");
+                   p->straight ? ": 1 to 4 at a time, inlined" : " by tiles");
 }
 
 static void explain_rows(struct job *job, const struct plan *p, struct text *to)

@@ -477,7 +477,7 @@ struct plan {
     struct packed *packed;          /* in order of use */
     int n_packed;
     bool small;                     /* all weights fit into the nearest cache: each layer is one panel */
-    bool straight;                  /* small, and of few calls: those for 1, 2 and 3 rows are inlined, sizes and all */
+    bool straight;                  /* small, and of few calls: those for 1 to 4 rows are inlined, sizes and all */
     bool ahead;                     /* do dense kernels prefetch weights? */
     int most_kernels;               /* past so many different ones they take sizes as arguments: text stays bounded */
     int inputs, outputs;            /* floats a row */

@@ -21,7 +21,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* From how many rows on a block in lanes is faster than so many rows, one to three at a time, was measured on a model of
+/* From how many rows on a block in lanes is faster than so many rows, one to four at a time, was measured on a model of
    8608 multiply-adds, and on one of 976. A block costs what a whole vector of rows does. */
 static const struct isa isas[] = {
     {"avx512", 16, 24, 8, 8, 12, 12, 5},
@@ -672,7 +672,7 @@ void print_plan(const struct plan *p, struct text *to)
 
 /* ---- small models ------------------------------------------------------------------------------------------------------- */
 
-#define MOST_STRAIGHT 48            /* calls that are inlined three times over */
+#define MOST_STRAIGHT 48            /* calls that are inlined four times over */
 
 #define TINY_BYTES (8 << 10)        /* of weights: rows one at a time wait for chains, more than they compute */
 

@@ -4,7 +4,7 @@
  * A C file that compiles as it stands, with the sample words below; the emitter takes the chunks between the marks,
  * replaces the upper-case words and puts tables, kernels and the list of calls between them, in this order:
  *
- *     (banner) includes weights tables { words kernels (calls) score | few, score_lanes } for each instruction set
+ *     (banner) includes weights tables { words kernels (calls) score | few_rows, few, score_lanes } for each instruction set
  *     choose or only | self_test | record | plugin
  *
  * The self test's generator and checksum: ORDER with compiler/walk.c.
@@ -35,6 +35,8 @@
 #define BLOCK block__plain
 #define LANES_BLOCK block__plain
 #define FEW few__plain
+#define FEW_ROWS few_1__plain
+#define ROWS 1
 #define SCORE_ISA score__plain
 static const float weights[WEIGHT_FLOATS];
 static const uint32_t expected[N_EXPECTED];
@@ -85,16 +87,24 @@ static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t r
 /*@ end */
 
 #ifdef IN_LANES
+/*@ begin few_rows */
+static NO_INLINE TARGET void FEW_ROWS(const float *w, const float *x, size_t xs, float *y, float *s)
+{
+    BLOCK(w, x, xs, ROWS, y, s);
+}
+/*@ end */
+
 /*@ begin few */
-/* One to three rows at a time: sizes and rows are numbers that the compiler knows. */
+/* One to four rows at a time: there, sizes and rows are numbers that the compiler knows. */
 static TARGET void FEW(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
 {
-    for (; rows > 3; rows -= 3, x += 3 * xs, y += 3 * OUTPUTS)
-        BLOCK(w, x, xs, 3, y, s);
+    for (; rows > 4; rows -= 4, x += 4 * xs, y += 4 * OUTPUTS)
+        FEW_4(w, x, xs, y, s);
     switch (rows) {
-    case 1: BLOCK(w, x, xs, 1, y, s); return;
-    case 2: BLOCK(w, x, xs, 2, y, s); return;
-    case 3: BLOCK(w, x, xs, 3, y, s); return;
+    case 1: FEW_1(w, x, xs, y, s); return;
+    case 2: FEW_2(w, x, xs, y, s); return;
+    case 3: FEW_3(w, x, xs, y, s); return;
+    case 4: FEW_4(w, x, xs, y, s); return;
     }
 }
 /*@ end */

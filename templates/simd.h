@@ -18,7 +18,7 @@
  *               it may not reason about; UNROLL: before a short loop over accumulators; NO_CALL: at a loop's end, so
  *               that it does not become a call of memcpy or memset; HELPER: before a function that may stay unused,
  *               BLOCK_BODY: before one that must be inlined (but without
- *               optimisation nothing is gained, and the text explodes)
+ *               optimisation nothing is gained, and the text explodes), NO_INLINE: that must not
  *   tiles       ACCUMULATORS vectors stay in registers, TILE_ROWS rows are computed together at most, MOST_VECS vectors
  *               of a row, MOST_COLUMNS columns of rows in lanes (all ORDER with compiler/plan.c)
  *   blocks      v_transpose(a): VL vectors as a square, columns for rows; LANES: rows of a block of which each value is
@@ -47,11 +47,13 @@
 #else
 #define BLOCK_BODY HELPER
 #endif
+#define NO_INLINE __attribute__((noinline))
 #define NO_CALL __asm__ volatile("" ::: "memory")
 #define PREFETCH(p) __builtin_prefetch(p, 0, 2)
 #else
 #define HELPER static inline
 #define BLOCK_BODY static inline
+#define NO_INLINE
 #define NO_CALL
 #define PREFETCH(p) ((void)(p))
 #endif
