@@ -50,18 +50,20 @@ BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct p
     const float *w = p->w + c;
     const char *ahead = p->ahead;
     const size_t few = rows < 4 ? rows : 0, many = rows - few;     /* which of them keep x in registers, or weights */
+    /* Rows 3 and 6: from three of them all rows are one or two strides away, and no address is spilled (clang's were). */
+    const float *x3 = rows > 3 ? x + 3 * xs : x, *x6 = rows > 6 ? x + 6 * xs : x;
     vf acc[ACCUMULATORS], a[3], b[MOST_VECS];
     UNROLL
     for (size_t i = 0; i < rows * vecs; i++)
         acc[i] = v_load(w + i % vecs * VL);
-    for (size_t k = 0; k < p->in; k++) {
+    for (size_t k = 0; k < p->in; k++, x++, x3++, x6++) {
         w += p->pitch;
         if (k % 4 == 0)
             for (size_t i = 0; i < p->lines; i++, ahead += 64)
                 PREFETCH(ahead);
         UNROLL
         for (size_t r = 0; r < few; r++)
-            a[r] = v_all(x[r * xs + k]);
+            a[r] = v_all(x[r * xs]);
         UNROLL
         for (size_t v = 0; v < vecs; v++) {
             b[v] = v_load(w + v * VL);
@@ -72,7 +74,7 @@ BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct p
         }
         UNROLL
         for (size_t r = 0; r < many; r++) {
-            const vf one = v_all(x[r * xs + k]);
+            const vf one = v_all(r < 3 ? x[r * xs] : r < 6 ? x3[(r - 3) * xs] : x6[(r - 6) * xs]);
             UNROLL
             for (size_t v = 0; v < vecs; v++)
                 acc[r * vecs + v] = v_fma(one, b[v], acc[r * vecs + v]);

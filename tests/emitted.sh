@@ -119,7 +119,7 @@ break_kernel() {
     done
     echo "broken $1: seen"
 }
-break_kernel "tile: a missing input" 's/for (size_t k = 0; k < p->in; k++) {/for (size_t k = 0; k + 1 < p->in; k++) {/'
+break_kernel "tile: a missing input" 's/for (size_t k = 0; k < p->in; k++, x++,/for (size_t k = 0; k + 1 < p->in; k++, x++,/'
 break_kernel "dense: rows of a panel" 's/x += n \* xs, y += n \* ys) {/x += n * xs, y += n * ys + 1) {/' 0
 break_kernel "dense: rows of a tile" 's/y + i \/ vecs \* ys/y + (rows - 1 - i \/ vecs) * ys/' "1 2"
 break_kernel "dense in lanes: a missing input" 's/k < p->in; k++, x += LANES/k + 1 < p->in; k++, x += LANES/' "1 2"
