@@ -159,6 +159,11 @@ void begin_job(struct job *job, const struct options *o)
 
 void end_job(struct job *job)
 {
+    while (job->models) {
+        struct live *l = job->models;
+        take_live(job, l);
+        close_live(l);
+    }
     remove_temporaries(job, NULL);
     close_files(job);
     arena_free(&job->arena);

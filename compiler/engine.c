@@ -1,52 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-/* engine.c: the ways to score rows, behind one face: walk, ahead of time, double reference, a compiled file. */
+/* engine.c: the ways to score rows, behind one face: jit and walk (a live model), ahead of time and a compiled file (a
+ * shared object), double reference. All but the last are served by libmmoe.
+ */
 #include "mmoec.h"
-#include "../runtime/kernels.h"
 #include "../runtime/mmoe.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum engine_kind { WALK, REFERENCE, LIBRARY };
+enum engine_kind { LIVE, REFERENCE, LIBRARY };
 
 struct engine {
     enum engine_kind kind;
     const struct model *model;      /* NULL for a compiled file */
-    const struct plan *plan;
-    const struct weights *weights;
-    const struct mmoe_kernels *kernels;
-    struct mmoe *library;
-    struct mmoe_reader *reader;     /* of library */
-    void *scratch;
+    struct live *live;
+    struct mmoe *served;            /* NULL: the reference */
+    struct mmoe_reader *reader;
     int inputs, outputs;
 };
 
-static struct engine *new_engine(struct job *job, enum engine_kind kind, const struct network *n)
+static struct engine *new_engine(struct job *job, enum engine_kind kind, const struct model *m)
 {
     struct engine *e = NEW(job, struct engine);
     e->kind = kind;
-    e->model = n->model;
-    for (int i = 0; i < n->model->n_inputs; i++)
-        e->inputs += n->model->values[n->model->inputs[i]].width;
-    for (int i = 0; i < n->model->n_outputs; i++)
-        e->outputs += n->model->outputs[i].width;
+    e->model = m;
+    for (int i = 0; m && i < m->n_inputs; i++)
+        e->inputs += m->values[m->inputs[i]].width;
+    for (int i = 0; m && i < m->n_outputs; i++)
+        e->outputs += m->outputs[i].width;
     return e;
 }
 
-static struct engine *open_walk(struct job *job, const struct network *n, const char *isa)
+static enum mmoe_status serve(struct engine *e, struct mmoe_source source)
 {
-    struct engine *e = new_engine(job, WALK, n);
-    e->kernels = *isa ? mmoe_kernels_named(isa) : mmoe_kernels_best();
-    if (!e->kernels) {
-        blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", NULL, "this machine cannot run %s", isa);
+    enum mmoe_status status = mmoe_open(&e->served, source);
+    if (status == MMOE_OK)
+        status = mmoe_reader_new(&e->reader, e->served, NULL);
+    if (status != MMOE_OK) {
+        mmoe_close(e->served);
+        e->served = NULL;
+    }
+    return status;
+}
+
+static struct engine *open_live_engine(struct job *job, const struct network *n, const char *name)
+{
+    struct engine *e = new_engine(job, LIVE, n->model);
+    e->live = open_live(job, n, name);
+    if (!e->live)
+        return NULL;
+    enum mmoe_status status = serve(e, mmoe_memory(live_record(e->live), NULL, NULL));
+    if (status != MMOE_OK) {
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "memory", NULL, "%s", mmoe_status_text(status));
         return NULL;
     }
-    e->plan = make_plan(job, n->model);
-    e->weights = pack(job, e->plan);
-    if (!e->weights)
-        return NULL;
-    e->scratch = new_scratch(job, e->plan);
+    take_live(job, e->live);
     return e;
 }
 
@@ -64,17 +73,12 @@ static struct engine *refuse(struct job *job, const char *path, enum mmoe_status
 
 struct engine *open_so(struct job *job, const char *path)
 {
-    struct engine *e = NEW(job, struct engine);
-    enum mmoe_status status = mmoe_open(&e->library, mmoe_file(path));
-    if (status == MMOE_OK)
-        status = mmoe_reader_new(&e->reader, e->library, NULL);
-    if (status != MMOE_OK) {
-        mmoe_close(e->library);
+    struct engine *e = new_engine(job, LIBRARY, NULL);
+    enum mmoe_status status = serve(e, mmoe_file(path));
+    if (status != MMOE_OK)
         return refuse(job, path, status);
-    }
-    e->kind = LIBRARY;
-    e->inputs = (int)mmoe_record(e->library)->inputs;
-    e->outputs = (int)mmoe_record(e->library)->outputs;
+    e->inputs = (int)mmoe_record(e->served)->inputs;
+    e->outputs = (int)mmoe_record(e->served)->outputs;
     return e;
 }
 
@@ -102,17 +106,19 @@ static struct engine *open_aot(struct job *job, const struct network *n)
 
 struct engine *open_engine(struct job *job, const struct network *n, const char *name)
 {
-    if (strncmp(name, "walk", 4) == 0)
-        return open_walk(job, n, name[4] ? name + 5 : "");
+    if (!name || strncmp(name, "walk", 4) == 0 || strncmp(name, "jit", 3) == 0)
+        return open_live_engine(job, n, name);
     if (strcmp(name, "aot") == 0)
         return open_aot(job, n);
-    return new_engine(job, REFERENCE, n);
+    return new_engine(job, REFERENCE, n->model);
 }
 
 void close_engine(struct engine *e)
 {
-    if (e && e->kind == LIBRARY)
-        mmoe_close(e->library);
+    if (!e)
+        return;
+    mmoe_close(e->served);
+    close_live(e->live);
 }
 
 int engine_inputs(const struct engine *e) { return e->inputs; }
@@ -130,22 +136,25 @@ const char *column_name(struct job *job, const struct model *m, int column)
 
 const char *engine_column(struct job *job, const struct engine *e, int column)
 {
-    return e->kind == LIBRARY ? mmoe_record(e->library)->output_names[column] : column_name(job, e->model, column);
+    return e->kind == LIBRARY ? mmoe_record(e->served)->output_names[column] : column_name(job, e->model, column);
 }
 
 const char *engine_isa(const struct engine *e)
 {
-    return e->kind == REFERENCE ? "double" : e->kind == WALK ? e->kernels->isa : mmoe_record(e->library)->chosen_isa();
+    return e->kind == REFERENCE ? "double" : mmoe_record(e->served)->chosen_isa();
+}
+
+const char *engine_name(const struct engine *e)
+{
+    return e->kind == LIVE ? live_engine(e->live) : e->kind == REFERENCE ? "reference" : e->model ? "aot" : "the compiled file";
 }
 
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y)
 {
-    if (e->kind == WALK)
-        walk(e->plan, e->weights, e->kernels, x, rows, y, e->scratch);
-    if (e->kind == LIBRARY)
+    if (e->kind != REFERENCE) {
         mmoe_score(e->reader, x, rows, y);
-    if (e->kind != REFERENCE)
         return true;
+    }
     double *z = NEW_ARRAY(job, rows * (size_t)e->outputs, double);
     bool good = eval(job, e->model, x, rows, z, NULL);
     for (size_t i = 0; i < rows * (size_t)e->outputs; i++)

@@ -98,6 +98,7 @@ struct job {
     struct text dump;               /* what --dump asked for */
     struct open_file *files;        /* closed when the job ends */
     struct temporary *temporaries;  /* removed when the job ends, the last made first */
+    struct live *models;            /* closed when the job ends */
 };
 
 /* Reports; never returns anything to test: the caller returns NULL or false itself. `hint` may be NULL. */
@@ -503,6 +504,8 @@ struct weights {
 };
 
 struct weights *pack(struct job *job, const struct plan *p);
+/* The numbers alone, to [plan->weight_floats] that are zero. */
+bool pack_into(struct job *job, const struct plan *p, float *arena);
 void structure_digest(const struct plan *p, struct job *job, unsigned char digest[32]);
 
 /* ---- walk.c: the plan over a table of kernels ---------------------------------------------------------------------- */
@@ -512,6 +515,10 @@ struct mmoe_kernels;                /* runtime/kernels.h */
 /* x [rows][inputs], y [rows][outputs]. With the plain kernels: the reference for bits. */
 void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
           float *y, void *scratch);
+
+/* The same over a record's arguments: w [weight_floats], x [rows][xs]. */
+void walk_rows(const struct plan *p, const struct mmoe_kernels *kernels, const float *w, const float *x, size_t xs,
+               size_t rows, float *y, void *scratch);
 
 void *new_scratch(struct job *job, const struct plan *p);       /* for one thread, aligned to 64 */
 
@@ -524,6 +531,12 @@ struct expected {
 };
 int expected_words(const struct plan *p);
 struct expected *expect(struct job *job, const struct plan *p, const struct weights *w);
+/* The words by other kernels than the plain ones; to [expected_words(p)]. */
+void expect_by(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, const float *w, uint32_t *to);
+/* What generated code has as its self test, for code that is not generated; the numbers are a record's. */
+typedef void score_function(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch);
+int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
+                 size_t outputs, size_t weight_floats, size_t score_floats);
 
 /* ---- emit.c, banner.c, emit_weights.c, template.c: plan -> C text ------------------------------------------------ */
 
@@ -569,6 +582,37 @@ void fill_weights_file(struct job *job, const struct plan *p, const struct weigh
 struct generated *emit(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e,
                        const struct provenance *from);
 
+/* ---- jit.c: the plan as machine code, made in memory by libtcc ------------------------------------------------------ */
+
+/* A record's functions. Models of equal structure share one; it lies in memory that is readable and executable. */
+struct code {
+    score_function *score;
+    int (*self_test)(const void *weights, const uint32_t *expected, void *scratch);
+    const char *(*chosen_isa)(void);
+};
+
+const char *jit_trouble(void);                          /* why no code can be made in this process; NULL: it can */
+void print_control_code(struct job *job, const struct plan *p, const struct mmoe_kernels *k, struct text *to);
+/* NULL: *trouble says why. */
+const struct code *make_code(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels,
+                             const char **trouble);
+void drop_code(const struct code *c);                   /* once for each make_code; NULL is fine */
+bool in_code(const struct code *c, const void *address);        /* is it in memory that libtcc's code was written to? */
+bool write_perf_map(struct job *job, const struct code *c, const char *name);   /* for perf; a warning if it fails */
+
+/* ---- live.c: a model that serves in this process ---------------------------------------------------------------------- */
+
+struct network;
+struct mmoe_model;                  /* runtime/mmoe.h */
+/* `engine`: "jit" or "walk", with "-avx2" and so on; NULL: jit if it can run, else walk. Its self test has been run.
+   Belongs to the job until take_live(). NULL after an error. */
+struct live *open_live(struct job *job, const struct network *n, const char *engine);
+void take_live(struct job *job, struct live *l);        /* the caller's now: close_live() ends it */
+void close_live(struct live *l);
+const struct mmoe_model *live_record(const struct live *l);     /* ends with it */
+const char *live_engine(const struct live *l);          /* "jit" or "walk" */
+const struct code *live_code(const struct live *l);     /* NULL: walk */
+
 /* ---- npy.c, build.c, engine.c: what scores rows ------------------------------------------------------------------- */
 
 enum npy_type { NPY_F4, NPY_F8, NPY_I8, NPY_I4 };
@@ -589,9 +633,9 @@ bool have_compiler(struct job *job);                    /* does $CC, or cc, run?
 /* Generated C -> `so`, by the system's compiler; file_name is the header's that the C includes. */
 bool build_library(struct job *job, const struct generated *g, const char *file_name, const char *so);
 
-struct network;
 struct engine;
-/* `name`: "walk" (the best instruction set), "walk-avx2" and so on, "aot", "reference". NULL after an error. */
+/* `name`: "jit" and "walk" (the best instruction set), "jit-avx2", "walk-avx2" and so on, "aot", "reference"; NULL: jit
+   if it can run, else walk. NULL after an error. */
 struct engine *open_engine(struct job *job, const struct network *n, const char *name);
 struct engine *open_so(struct job *job, const char *path);                     /* a compiled model */
 void close_engine(struct engine *e);
@@ -600,6 +644,7 @@ int engine_outputs(const struct engine *e);
 /* Names: "probs_grade[0]", "avx2"; those of a compiled file end with close_engine. */
 const char *engine_column(struct job *job, const struct engine *e, int column);
 const char *engine_isa(const struct engine *e);
+const char *engine_name(const struct engine *e);        /* "jit", "the compiled file" */
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y);
 
 /* ---- measure.c, limits.c: time, and what the machine can do at most -------------------------------------------- */

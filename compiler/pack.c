@@ -102,6 +102,19 @@ static size_t largest_kernel(const struct model *m)
     return most;
 }
 
+bool pack_into(struct job *job, const struct plan *p, float *arena)
+{
+    double *kernel = NEW_ARRAY(job, largest_kernel(p->model), double);
+    for (int i = 0; i < p->model->n_ops; i++)
+        for (int k = 0; k < p->model->ops[i].n_blocks; k++)
+            if (!pack_block(job, p, i, &p->model->ops[i].blocks[k], arena, kernel))
+                return false;
+    for (int i = 0; i < p->n_packed; i++)
+        if (p->model->ops[p->packed[i].op].kind == OP_dice && !pack_dice(job, p, &p->packed[i], arena))
+            return false;
+    return true;
+}
+
 struct weights *pack(struct job *job, const struct plan *p)
 {
     if (!p)
@@ -109,14 +122,8 @@ struct weights *pack(struct job *job, const struct plan *p)
     size_t head = weights_file_numbers((uint32_t)expected_words(p)), bytes = head + p->weight_floats * sizeof(float);
     char *room = arena_alloc(&job->arena, bytes + 64), *file = room + (64 - (uintptr_t)room % 64) % 64;
     float *arena = (float *)(void *)(file + head);
-    double *kernel = NEW_ARRAY(job, largest_kernel(p->model), double);
-    for (int i = 0; i < p->model->n_ops; i++)
-        for (int k = 0; k < p->model->ops[i].n_blocks; k++)
-            if (!pack_block(job, p, i, &p->model->ops[i].blocks[k], arena, kernel))
-                return NULL;
-    for (int i = 0; i < p->n_packed; i++)
-        if (p->model->ops[p->packed[i].op].kind == OP_dice && !pack_dice(job, p, &p->packed[i], arena))
-            return NULL;
+    if (!pack_into(job, p, arena))
+        return NULL;
     struct weights *w = NEW(job, struct weights);
     w->numbers = arena;
     w->file = file;

@@ -217,7 +217,7 @@ static struct engine *choose_engine(struct job *job)
     if (ends_in(o->model, ".so"))
         return open_compiled(job);
     struct network *n = read_network(job, true);
-    return n ? open_engine(job, n, o->engine ? o->engine : "walk") : NULL;
+    return n ? open_engine(job, n, o->engine) : NULL;
 }
 
 static bool check_columns(struct job *job, const struct engine *e, const struct npy *x)
@@ -239,8 +239,7 @@ static bool score_with(struct job *job, struct engine *e, FILE *standard)
     if (!x || !check_columns(job, e, x) || !open_sink(job, &sink, standard))
         return false;
     if (o->verbose)
-        note(job, (struct pos){0}, "scored by %s, instruction set %s",
-             ends_in(o->model, ".so") ? "the compiled file" : o->engine ? o->engine : "walk", engine_isa(e));
+        note(job, (struct pos){0}, "scored by %s, instruction set %s", engine_name(e), engine_isa(e));
     return close_sink(job, &sink, score_rows(job, e, x, sink.to, sink.name && ends_in(sink.name, ".npy")));
 }
 

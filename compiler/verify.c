@@ -186,11 +186,17 @@ static bool try_engines(struct verifier *v)
 {
     static const struct {
         const char *isa, *engine;   /* isa NULL: none is needed */
-    } engines[] = {{"plain", "walk-plain"}, {"neon", "walk-neon"}, {"avx2", "walk-avx2"}, {"avx512", "walk-avx512"},
-                   {NULL, "aot"}};
+        bool jit;
+    } engines[] = {{"plain", "walk-plain", false}, {"neon", "walk-neon", false}, {"avx2", "walk-avx2", false},
+                   {"avx512", "walk-avx512", false}, {"plain", "jit-plain", true}, {"neon", "jit-neon", true},
+                   {"avx2", "jit-avx2", true}, {"avx512", "jit-avx512", true}, {NULL, "aot", false}};
+    const char *trouble = jit_trouble();
+    if (trouble)
+        note(v->job, (struct pos){0}, "jit is not compared: %s", trouble);
     v->comparisons = NEW_ARRAY(v->job, COUNT(engines) * (size_t)v->out, struct comparison);
     for (size_t i = 0; i < COUNT(engines); i++)
-        if ((!engines[i].isa || mmoe_kernels_named(engines[i].isa)) && !try_engine(v, engines[i].engine))
+        if ((!engines[i].isa || mmoe_kernels_named(engines[i].isa)) && !(engines[i].jit && trouble) &&
+            !try_engine(v, engines[i].engine))
             return false;
     return true;
 }

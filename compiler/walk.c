@@ -15,6 +15,7 @@ struct walker {
     const struct mmoe_kernels *k;
     const float *w;
     const float *x;         /* of the block */
+    size_t xs;
     float *y, *s;
     size_t rows;
     size_t lanes;           /* rows, rounded up to vectors */
@@ -22,7 +23,7 @@ struct walker {
 
 static const float *source_of(const struct walker *k, const struct place *at, size_t *stride)
 {
-    *stride = at->region == IN_X ? (size_t)k->p->inputs : at->stride;
+    *stride = at->region == IN_X ? k->xs : at->stride;
     return (at->region == IN_X ? k->x : k->s) + at->at;
 }
 
@@ -112,14 +113,14 @@ static void run_block(struct walker *k, size_t rows, bool in_lanes)
     const struct form *f = in_lanes ? &k->p->lanes : &k->p->rows;
     for (int i = 0; i < f->n_steps; i++)
         (in_lanes ? run_lanes_step : run_step)(k, &f->steps[i]);
-    k->x += rows * (size_t)k->p->inputs;
+    k->x += rows * k->xs;
     k->y += rows * (size_t)k->p->outputs;
 }
 
-void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
-          float *y, void *scratch)
+void walk_rows(const struct plan *p, const struct mmoe_kernels *kernels, const float *w, const float *x, size_t xs,
+               size_t rows, float *y, void *scratch)
 {
-    struct walker k = {p, kernels, w->numbers, x, y, scratch, 0, 0};
+    struct walker k = {p, kernels, w, x, xs, y, scratch, 0, 0};
     const size_t most = (size_t)p->rows.block, from = (size_t)lanes_from(p, kernels->isa);
     for (; rows >= from; rows -= k.rows)
         run_block(&k, rows < LANES ? rows : LANES, true);
@@ -127,16 +128,24 @@ void walk(const struct plan *p, const struct weights *w, const struct mmoe_kerne
         run_block(&k, (rows + blocks - 1) / blocks, false);
 }
 
+void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
+          float *y, void *scratch)
+{
+    walk_rows(p, kernels, w->numbers, x, (size_t)p->inputs, rows, y, scratch);
+}
+
 /* ---- the self test: ORDER with templates/frame.c --------------------------------------------------------------- */
 
-void test_rows(const struct plan *p, float *x)
+static void make_rows(float *x, size_t inputs)
 {
     uint32_t seed = 1;
-    for (size_t i = 0; i < (size_t)TEST_ROWS * (size_t)p->inputs; i++) {
+    for (size_t i = 0; i < TEST_ROWS * inputs; i++) {
         seed = seed * UINT32_C(1664525) + UINT32_C(1013904223);
         x[i] = (float)((int32_t)(seed >> 8) - (INT32_C(1) << 23)) * 0x1p-22f;
     }
 }
+
+void test_rows(const struct plan *p, float *x) { make_rows(x, (size_t)p->inputs); }
 
 static uint64_t checksum(const float *w, size_t floats)
 {
@@ -151,22 +160,63 @@ static uint64_t checksum(const float *w, size_t floats)
 
 int expected_words(const struct plan *p) { return 2 + TEST_ROWS * p->outputs; }
 
-struct expected *expect(struct job *job, const struct plan *p, const struct weights *w)
+void expect_by(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, const float *w, uint32_t *to)
 {
-    struct expected *e = NEW(job, struct expected);
     size_t scores = (size_t)TEST_ROWS * (size_t)p->outputs;
-    uint32_t *words = NEW_ARRAY(job, (size_t)expected_words(p), uint32_t);
     float *x = NEW_ARRAY(job, (size_t)TEST_ROWS * (size_t)p->inputs, float);
     float *y = NEW_ARRAY(job, scores, float);
     test_rows(p, x);
-    walk(p, w, mmoe_kernels_named("plain"), x, TEST_ROWS, y, new_scratch(job, p));
-    uint64_t sum = checksum(w->numbers, p->weight_floats);
-    words[0] = (uint32_t)sum;
-    words[1] = (uint32_t)(sum >> 32);
-    memcpy(words + 2, y, scores * sizeof *y);
+    walk_rows(p, kernels, w, x, (size_t)p->inputs, TEST_ROWS, y, new_scratch(job, p));
+    uint64_t sum = checksum(w, p->weight_floats);
+    to[0] = (uint32_t)sum;
+    to[1] = (uint32_t)(sum >> 32);
+    memcpy(to + 2, y, scores * sizeof *y);
+}
+
+struct expected *expect(struct job *job, const struct plan *p, const struct weights *w)
+{
+    struct expected *e = NEW(job, struct expected);
+    uint32_t *words = NEW_ARRAY(job, (size_t)expected_words(p), uint32_t);
+    expect_by(job, p, mmoe_kernels_named("plain"), w->numbers, words);
     e->words = words;
     e->n_words = expected_words(p);
     return e;
+}
+
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+/* Round to nearest, ties to even; subnormals are neither flushed nor read as zero. */
+static bool wrong_environment(void)
+{
+    volatile float one = 1, half = 0x1p-24f, more = 0x1.8p-24f, least = 0x1p-126f;
+    const volatile float up = one + half, near = one + more, down = -one - half, far = -one - more;
+    const volatile float small = least * 0.5f, back = small * 2;
+    return up != 1 || near != 0x1.000002p0f || down != -1 || far != -0x1.000002p0f || bits_of(small) != 0x400000 ||
+           back != least;
+}
+
+int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
+                 size_t outputs, size_t weight_floats, size_t score_floats)
+{
+    float *x = (float *)scratch + score_floats, *y = x + TEST_ROWS * inputs;
+    size_t bytes = TEST_ROWS * outputs * sizeof *y;
+    if (wrong_environment())
+        return 1;
+    uint64_t sum = checksum(weights, weight_floats);
+    if (expected[0] != (uint32_t)sum || expected[1] != (uint32_t)(sum >> 32))
+        return 2;
+    make_rows(x, inputs);
+    for (size_t n = 1, row = 0; row < TEST_ROWS; row += n++)
+        score(weights, x + row * inputs, inputs, n, y + row * outputs, scratch);
+    if (memcmp(y, expected + 2, bytes) != 0)
+        return 3;
+    score(weights, x, inputs, TEST_ROWS, y, scratch);
+    return memcmp(y, expected + 2, bytes) == 0 ? 0 : 3;
 }
 
 void *new_scratch(struct job *job, const struct plan *p)

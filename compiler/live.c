@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+/* live.c: a model that serves in this process, behind the record that libmmoe knows.
+ *
+ * The plan, the names and the record live in an arena of the model's own; the weights in a mapping. A record's
+ * functions are told nothing but where the weights are: code made by libtcc has the rest inside, walk finds it in the
+ * 64 bytes before the weights. So these weights belong to this record, and no others may be given to it.
+ */
+#include "mmoec.h"
+#include "../runtime/kernels.h"
+#include "../runtime/mmoe.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+struct live {
+    struct job own;                 /* its arena holds all of this */
+    const struct plan *plan;
+    const struct mmoe_kernels *kernels;
+    const struct code *code;        /* NULL: walk */
+    struct mmoe_model record;
+    char *mapping;                  /* struct walked, then the weights */
+    size_t mapping_bytes;
+    struct live *next;
+};
+
+/* What walk needs, before the weights. */
+struct walked {
+    const struct plan *plan;
+    const struct mmoe_kernels *kernels;
+};
+#define WALKED_BYTES 64
+#define HUGE_BYTES ((size_t)2 << 20)    /* a large page of x86-64 and aarch64: fewer misses of the TLB, fewer faults */
+
+/* ---- walk's functions -------------------------------------------------------------------------------------------- */
+
+static const struct walked *walked_of(const void *weights)
+{
+    return (const void *)((const char *)weights - WALKED_BYTES);
+}
+
+static void walk_score(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch)
+{
+    const struct walked *k = walked_of(weights);
+    walk_rows(k->plan, k->kernels, weights, x, xs, rows, y, scratch);
+}
+
+static int walk_self_test(const void *weights, const uint32_t *expected, void *scratch)
+{
+    const struct plan *p = walked_of(weights)->plan;
+    return check_scores(walk_score, weights, expected, scratch, (size_t)p->inputs, (size_t)p->outputs, p->weight_floats,
+                        p->scratch_floats);
+}
+
+static const char *isa_avx512(void) { return "avx512"; }
+static const char *isa_avx2(void) { return "avx2"; }
+static const char *isa_neon(void) { return "neon"; }
+static const char *isa_plain(void) { return "plain"; }
+
+static const char *(*isa_function(const char *isa))(void)
+{
+    static const char *(*const functions[])(void) = {isa_avx512, isa_avx2, isa_neon, isa_plain};
+    for (size_t i = 0; i < COUNT(functions); i++)
+        if (strcmp(functions[i](), isa) == 0)
+            return functions[i];
+    bug("an instruction set without a name");
+}
+
+/* ---- making ------------------------------------------------------------------------------------------------------- */
+
+static struct live *new_live(struct job *job)
+{
+    struct arena own = {.no_memory = job->arena.no_memory, .fail_after = job->arena.fail_after};
+    struct live *l = arena_alloc(&own, sizeof *l);
+    l->own = (struct job){.arena = own, .options = job->options};
+    l->next = job->models;
+    job->models = l;
+    return l;
+}
+
+static bool map_weights(struct job *job, struct live *l)
+{
+    size_t bytes = WALKED_BYTES + l->plan->weight_floats * sizeof(float);
+    bool huge = bytes >= HUGE_BYTES;
+    if (huge)
+        bytes = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES + HUGE_BYTES;      /* large pages need alignment */
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "memory", NULL, "no memory for %zu weights", l->plan->weight_floats);
+        return false;
+    }
+    l->mapping = p;
+    l->mapping_bytes = bytes;
+    char *start = huge ? l->mapping + (HUGE_BYTES - (uintptr_t)p % HUGE_BYTES) % HUGE_BYTES : l->mapping;
+    if (huge)
+        madvise(start, bytes - HUGE_BYTES, MADV_HUGEPAGE);      /* a wish: without it pages are small */
+    *(struct walked *)(void *)start = (struct walked){l->plan, l->kernels};
+    l->record.weights = start + WALKED_BYTES;
+    return true;
+}
+
+static bool choose_kernels(struct job *job, struct live *l, const char *isa)
+{
+    l->kernels = *isa ? mmoe_kernels_named(isa) : mmoe_kernels_best();
+    if (!l->kernels)
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", NULL, "this machine cannot run %s", isa);
+    return l->kernels != NULL;
+}
+
+static void fill_record(struct job *job, struct live *l, const struct network *n)
+{
+    const struct plan *p = l->plan;
+    struct job *own = &l->own;
+    const char **names = NEW_ARRAY(own, (size_t)p->outputs, const char *);
+    for (int i = 0; i < p->outputs; i++)
+        names[i] = arena_print(&own->arena, "%s", column_name(own, n->model, i));
+    struct mmoe_model *r = &l->record;
+    r->abi = MMOE_ABI;
+    r->size = sizeof *r;
+    r->numerics = (uint32_t)p->numerics->number;
+    r->inputs = (uint32_t)p->inputs;
+    r->outputs = (uint32_t)p->outputs;
+    r->n_expected = (uint32_t)expected_words(p);
+    r->name = arena_print(&own->arena, "%s", n->from.name);
+    r->output_names = names;
+    r->scratch_bytes = (p->scratch_floats + p->test_floats) * sizeof(float);
+    r->weight_floats = p->weight_floats;
+    structure_digest(p, job, r->structure);
+    r->score = l->code ? l->code->score : walk_score;
+    r->self_test = l->code ? l->code->self_test : walk_self_test;
+    r->chosen_isa = l->code ? l->code->chosen_isa : isa_function(l->kernels->isa);
+}
+
+static bool fill_weights(struct job *job, struct live *l)
+{
+    float *weights = (float *)(uintptr_t)l->record.weights;
+    if (!pack_into(job, l->plan, weights))
+        return false;
+    uint32_t *expected = NEW_ARRAY(&l->own, (size_t)expected_words(l->plan), uint32_t);
+    expect_by(job, l->plan, l->kernels, weights, expected);
+    l->record.expected = expected;
+    return true;
+}
+
+static bool pass_self_test(struct job *job, const struct live *l)
+{
+    int status = l->record.self_test(l->record.weights, l->record.expected, new_scratch(job, l->plan));
+    if (status)
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "self-test", NULL,
+              status == 1 ? "rounding is not to nearest, or subnormals are flushed" : "wrong scores");
+    return status == 0;
+}
+
+/* An engine that was named runs or fails; otherwise jit gives way to walk. */
+static bool choose_engine(struct job *job, struct live *l, const char *engine)
+{
+    bool named = engine != NULL;
+    if (named && strncmp(engine, "jit", 3) != 0)
+        return true;
+    const char *trouble = jit_trouble();
+    l->code = trouble ? NULL : make_code(job, l->plan, l->kernels, &trouble);
+    if (l->code)
+        return true;
+    if (named)
+        blame(job, SYSTEM_FAILED, (struct pos){0}, "jit", "--engine walk needs no code to be made", "%s", trouble);
+    else if (job->options->verbose)
+        note(job, (struct pos){0}, "walk serves, not jit: %s", trouble);
+    return !named;
+}
+
+static bool fill(struct job *job, struct live *l, const struct network *n, const char *engine)
+{
+    const char *dash = engine ? strchr(engine, '-') : NULL;
+    l->plan = choose_kernels(job, l, dash ? dash + 1 : "") ? make_plan(&l->own, n->model) : NULL;
+    if (!l->plan || !map_weights(job, l) || !choose_engine(job, l, engine))
+        return false;
+    fill_record(job, l, n);
+    return fill_weights(job, l) && pass_self_test(job, l);
+}
+
+struct live *open_live(struct job *job, const struct network *n, const char *engine)
+{
+    struct live *l = new_live(job);
+    if (fill(job, l, n, engine))
+        return l;
+    take_live(job, l);
+    close_live(l);
+    return NULL;
+}
+
+void take_live(struct job *job, struct live *l)
+{
+    struct live **at = &job->models;
+    while (*at != l)
+        at = &(*at)->next;
+    *at = l->next;
+}
+
+void close_live(struct live *l)
+{
+    if (!l)
+        return;
+    if (l->mapping)
+        munmap(l->mapping, l->mapping_bytes);
+    drop_code(l->code);
+    struct arena own = l->own.arena;        /* it holds *l */
+    arena_free(&own);
+}
+
+const struct mmoe_model *live_record(const struct live *l) { return &l->record; }
+
+const char *live_engine(const struct live *l) { return l->code ? "jit" : "walk"; }
+
+const struct code *live_code(const struct live *l) { return l->code; }
