@@ -140,7 +140,8 @@ static void check_numbers(struct binding *b, const struct want *w, double *room)
 {
     if (!read_tensor(b->job, w->tensor, true, room))
         return;
-    for (uint64_t i = 0; i < tensor_count(w->tensor); i++)
+    const uint64_t n = tensor_count(w->tensor);
+    for (uint64_t i = 0; i < n; i++)
         if (!is_finite(room[i])) {
             report_number(b, w, i, room[i]);
             return;
