@@ -310,14 +310,6 @@ static void unknown_option(struct job *job, const struct command *c, const char 
           arena_print(&job->arena, "there is no option %s", quoted(job, argument)));
 }
 
-static bool is_identifier(const char *s)
-{
-    bool good = isalpha((unsigned char)*s);
-    for (; *s; s++)
-        good &= isalnum((unsigned char)*s) || *s == '_';
-    return good;
-}
-
 static bool check_value(struct job *job, const struct option_row *r, const char *value)
 {
     const char *room[MOST_CHOICES], *const *c = choices_of(r, room);

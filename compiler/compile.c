@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- the table of passes ------------------------------------------------------------------------------------- */
@@ -79,6 +80,14 @@ static const char *find_weights(struct job *job, bool needed)
     return NULL;
 }
 
+bool is_identifier(const char *s)
+{
+    bool good = isalpha((unsigned char)*s);
+    for (; *s; s++)
+        good &= isalnum((unsigned char)*s) || *s == '_';
+    return good;
+}
+
 /* A C identifier from the base name of what the user named. */
 static const char *make_name(struct job *job)
 {
@@ -151,9 +160,16 @@ struct generated *compile(struct job *job, const struct network *n)
     return e ? emit(job, p, w, e, &n->from) : NULL;
 }
 
+double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
 void begin_job(struct job *job, const struct options *o)
 {
-    *job = (struct job){.options = o, .arena = {.fail_after = -1}};
+    *job = (struct job){.options = o, .arena = {.fail_after = -1}, .began = now()};
     job->dump.arena = &job->arena;
 }
 

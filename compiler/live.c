@@ -130,15 +130,13 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
     r->chosen_isa = l->code ? l->code->chosen_isa : isa_function(l->kernels->isa);
 }
 
-static bool fill_weights(struct job *job, struct live *l)
+static float *weights_of(struct live *l) { return (float *)(uintptr_t)l->record.weights; }
+
+static void expect_scores(struct job *job, struct live *l)
 {
-    float *weights = (float *)(uintptr_t)l->record.weights;
-    if (!pack_into(job, l->plan, weights))
-        return false;
     uint32_t *expected = NEW_ARRAY(&l->own, (size_t)expected_words(l->plan), uint32_t);
-    expect_by(job, l->plan, l->kernels, weights, expected);
+    expect_by(job, l->plan, l->kernels, weights_of(l), expected);
     l->record.expected = expected;
-    return true;
 }
 
 static bool pass_self_test(struct job *job, const struct live *l)
@@ -163,18 +161,44 @@ static bool choose_engine(struct job *job, struct live *l, const char *engine)
     if (named)
         blame(job, SYSTEM_FAILED, (struct pos){0}, "jit", "--engine walk needs no code to be made", "%s", trouble);
     else if (job->options->verbose)
-        note(job, (struct pos){0}, "walk serves, not jit: %s", trouble);
+        note(job, (struct pos){0}, "jit cannot run: %s", trouble);
     return !named;
+}
+
+/* What took how long; parts as in fill(). */
+struct times {
+    double start, plan, code, weights, test;
+};
+
+static void tell_times(struct job *job, const struct live *l, const struct times *t)
+{
+    if (job->options->verbose)
+        note(job, (struct pos){0}, "%s serves after %.2f ms: reading %.2f, plan %.2f, libtcc %.2f, packing %.2f, self test %.2f",
+             live_engine(l), t->test - job->began, t->start - job->began, t->plan - t->start, t->code - t->plan,
+             t->weights - t->code, t->test - t->weights);
 }
 
 static bool fill(struct job *job, struct live *l, const struct network *n, const char *engine)
 {
+    struct times t = {.start = now()};
     const char *dash = engine ? strchr(engine, '-') : NULL;
     l->plan = choose_kernels(job, l, dash ? dash + 1 : "") ? make_plan(&l->own, n->model) : NULL;
+    t.plan = now();
     if (!l->plan || !map_weights(job, l) || !choose_engine(job, l, engine))
         return false;
     fill_record(job, l, n);
-    return fill_weights(job, l) && pass_self_test(job, l);
+    t.code = now();
+    if (!pack_into(job, l->plan, weights_of(l)))
+        return false;
+    t.weights = now();
+    expect_scores(job, l);
+    if (!pass_self_test(job, l))
+        return false;
+    t.test = now();
+    tell_times(job, l, &t);
+    if (l->code && job->options->perf_map)
+        write_perf_map(job, l->code, l->record.name);
+    return true;
 }
 
 struct live *open_live(struct job *job, const struct network *n, const char *engine)

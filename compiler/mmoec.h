@@ -99,6 +99,7 @@ struct job {
     struct open_file *files;        /* closed when the job ends */
     struct temporary *temporaries;  /* removed when the job ends, the last made first */
     struct live *models;            /* closed when the job ends */
+    double began;                   /* milliseconds of now() */
 };
 
 /* Reports; never returns anything to test: the caller returns NULL or false itself. `hint` may be NULL. */
@@ -709,6 +710,7 @@ struct options {
     enum feature_order feature_order;
     const char *form;               /* one of plan_forms, for tests; NULL: what is fastest */
     bool permissive, verbose, json, plan;
+    bool perf_map;                  /* tell perf of code made in memory */
 };
 
 /* Everything that is known of a model once it was read. */
@@ -722,8 +724,10 @@ struct network {
     struct provenance from;
 };
 
+bool is_identifier(const char *s);                              /* of C, but for an underscore at its beginning */
 void begin_job(struct job *job, const struct options *o);       /* the caller sets job->arena.no_memory afterwards */
 void end_job(struct job *job);
+double now(void);                                               /* milliseconds of a clock that never goes back */
 struct network *read_network(struct job *job, bool with_weights);       /* without: tensors only if they are there */
 struct generated *compile(struct job *job, const struct network *n);
 /* The commands: false after an error. What they have to say stands in `to`, or was written to the file -o names. */
