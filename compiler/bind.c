@@ -148,15 +148,17 @@ static void check_numbers(struct binding *b, const struct want *w, double *room)
         }
 }
 
-static void check_all_numbers(struct binding *b)
+static bool is_read(const struct want *w, bool kernels) { return w->tensor && (kernels || w->rank < 2); }
+
+static void check_all_numbers(struct binding *b, bool kernels)
 {
     uint64_t most = 1;
     for (int i = 0; i < b->m->n_wants; i++)
-        if (b->m->wants[i].tensor && tensor_count(b->m->wants[i].tensor) > most)
+        if (is_read(&b->m->wants[i], kernels) && tensor_count(b->m->wants[i].tensor) > most)
             most = tensor_count(b->m->wants[i].tensor);
     double *room = NEW_ARRAY(b->job, most, double);
     for (int i = 0; i < b->m->n_wants; i++)
-        if (b->m->wants[i].tensor)
+        if (is_read(&b->m->wants[i], kernels))
             check_numbers(b, &b->m->wants[i], room);
 }
 
@@ -217,7 +219,7 @@ static void report_unused(struct binding *b)
                 unused == 1 ? "" : arena_print(b->arena, " and %d more variables", unused - 1));
 }
 
-struct model *bind_weights(struct job *job, const struct model *from, const struct tensors *ts)
+static struct model *bind_tensors(struct job *job, const struct model *from, const struct tensors *ts, bool kernels)
 {
     if (!from || !ts)
         return NULL;
@@ -228,7 +230,17 @@ struct model *bind_weights(struct job *job, const struct model *from, const stru
         find(&b, &b.m->wants[i]);
     if (b.missing > MOST_MISSING)
         note(job, b.pos, "and %d more are missing", b.missing - MOST_MISSING);
-    check_all_numbers(&b);
+    check_all_numbers(&b, kernels);
     report_unused(&b);
     return job->errors == errors ? b.m : NULL;
+}
+
+struct model *bind_names(struct job *job, const struct model *from, const struct tensors *ts)
+{
+    return bind_tensors(job, from, ts, false);
+}
+
+struct model *bind_weights(struct job *job, const struct model *from, const struct tensors *ts)
+{
+    return bind_tensors(job, from, ts, true);
 }

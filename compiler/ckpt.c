@@ -624,8 +624,7 @@ static const struct file *shard_file(struct bundle *b, int64_t id)
     struct shard *s = b->shards[id];
     if (!s) {
         s = b->shards[id] = NEW(b->job, struct shard);
-        s->path = arena_print(&b->job->arena, "%s.data-%05d-of-%05d", b->tensors->prefix, (int)id,
-                              (int)b->header.shards);
+        s->path = b->tensors->data[id].path;
         s->file = (struct file){ .fd = -1, .name = base_name(s->path) };
         s->index = b->tensors->name;
     }
@@ -820,6 +819,24 @@ static void make_tensors(struct bundle *b, const struct table *t)
     }
 }
 
+/* How long each data file must be for all entries, those of other types and of slices too. */
+static void note_data_files(struct bundle *b, const struct table *t)
+{
+    struct tensors *ts = b->tensors;
+    ts->n_data = (int)b->header.shards;
+    ts->data = NEW_ARRAY(b->job, (size_t)ts->n_data, struct data_file);
+    for (int i = 0; i < ts->n_data; i++)
+        ts->data[i].path = arena_print(&b->job->arena, "%s.data-%05d-of-%05d", ts->prefix, i, ts->n_data);
+    for (size_t i = 1; i < t->n; i++) {
+        struct stored s;
+        if (!decode_entry(t->entries[i].value, &s) || s.shard < 0 || s.shard >= ts->n_data || s.offset < 0 ||
+            s.size < 0 || s.offset > INT64_MAX - s.size)
+            continue;
+        uint64_t *bytes = &ts->data[s.shard].bytes, end = (uint64_t)(s.offset + s.size);
+        *bytes = *bytes > end ? *bytes : end;
+    }
+}
+
 struct tensors *read_checkpoint(struct job *job, const char *prefix)
 {
     struct file *f = prefix ? open_file(job, arena_print(&job->arena, "%s.index", prefix)) : NULL;
@@ -832,6 +849,8 @@ struct tensors *read_checkpoint(struct job *job, const char *prefix)
     b.tensors->name = f->name;
     b.tensors->prefix = arena_copy(&job->arena, prefix, strlen(prefix));
     b.tensors->index_bytes = f->bytes;
+    b.tensors->index = t.bytes.at;
+    note_data_files(&b, &t);
     make_tensors(&b, &t);
     if (find_tensor(b.tensors, "_CHECKPOINTABLE_OBJECT_GRAPH")) {
         blame(job, UNSUPPORTED, in_file(job, f->name), "unsupported",

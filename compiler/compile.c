@@ -121,8 +121,16 @@ static const char *file_name(struct job *job)
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
-struct network *read_network(struct job *job, bool with_weights)
+enum reading { SHAPES, NAMES, NUMBERS };        /* how much of the weights */
+
+static const struct model *bind_as(struct job *job, const struct model *m, const struct tensors *ts, enum reading how)
 {
+    return how == SHAPES ? m : how == NAMES ? bind_names(job, m, ts) : bind_weights(job, m, ts);
+}
+
+static struct network *read_as(struct job *job, enum reading how)
+{
+    bool with_weights = how != SHAPES;
     const char *config_path = find_config(job, job->options->model);
     const struct source *source = config_path ? read_source(job, config_path) : NULL;
     struct config *config = source ? read_config(job, source) : NULL;
@@ -133,7 +141,7 @@ struct network *read_network(struct job *job, bool with_weights)
         return NULL;
 
     const struct model *lowered = after(job, "model", lower(job, config, features, tensors));
-    const struct model *bound = with_weights ? bind_weights(job, lowered, tensors) : lowered;
+    const struct model *bound = bind_as(job, lowered, tensors, how);
     const struct model *selected = bound ? select_outputs(job, bound) : NULL;
     const struct model *model = run_passes(job, selected);
     if (!model || job->errors)
@@ -147,6 +155,10 @@ struct network *read_network(struct job *job, bool with_weights)
     sha256(source->text, source->length, n->from.config_digest);
     return n;
 }
+
+struct network *read_network(struct job *job, bool with_weights) { return read_as(job, with_weights ? NUMBERS : SHAPES); }
+
+struct network *read_for_serving(struct job *job) { return read_as(job, NAMES); }
 
 /* ---- compiling ------------------------------------------------------------------------------------------------- */
 

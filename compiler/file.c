@@ -182,13 +182,6 @@ const struct source *read_source(struct job *job, const char *path)
 
 /* ---- writing ---- */
 
-static bool cannot_write(struct job *job, const char *path, int e)
-{
-    blame(job, SYSTEM_FAILED, in_file(job, path), "file", NULL, "cannot be written: %s",
-          reason(job, e));
-    return false;
-}
-
 /* Whether the open file holds exactly these bytes. */
 static bool same_bytes(int fd, const char *bytes, size_t length)
 {
@@ -245,26 +238,34 @@ static int open_beside(const char *path, char *name, size_t room)
     return -1;
 }
 
-bool write_file(struct job *job, const char *path, const void *bytes, size_t length)
+const char *try_write_file(struct job *job, const char *path, const void *bytes, size_t length)
 {
     struct stat st;
     bool exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode))
-        return cannot_write(job, path, EISDIR);
+        return reason(job, EISDIR);
     if (exists && already_there(path, &st, bytes, length))
-        return true;
+        return NULL;
     size_t room = strlen(path) + 64;
     char *name = arena_alloc(&job->arena, room);
     bool replace = !exists || S_ISREG(st.st_mode); /* /dev/stdout is written to, not replaced */
     int fd = replace ? open_beside(path, name, room) : open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
-        return cannot_write(job, path, errno);
+        return reason(job, errno);
     int e = write_and_close(fd, bytes, length);
     if (!e && replace && rename(name, path) != 0)
         e = errno;
     if (e && replace)
         unlink(name);
-    return e ? cannot_write(job, path, e) : true;
+    return e ? reason(job, e) : NULL;
+}
+
+bool write_file(struct job *job, const char *path, const void *bytes, size_t length)
+{
+    const char *why = try_write_file(job, path, bytes, length);
+    if (why)
+        blame(job, SYSTEM_FAILED, in_file(job, path), "file", NULL, "cannot be written: %s", why);
+    return !why;
 }
 
 /* ---- temporary files ---- */

@@ -129,6 +129,7 @@ static struct options internal(const char *dir, const struct mmoec_options *give
         .permissive = o.permissive != 0,
         .verbose = o.verbose != 0,
         .perf_map = o.perf_map != 0,
+        .cache = o.cache,
     };
 }
 
@@ -181,7 +182,7 @@ static enum mmoec_result run(struct call *c, const struct options *o, struct mmo
 
 static bool make_live(struct call *c)
 {
-    struct network *n = read_network(&c->job, true);
+    struct network *n = read_for_serving(&c->job);
     c->live = n ? open_live(&c->job, n, c->job.options->engine) : NULL;
     return c->live != NULL;
 }

@@ -73,6 +73,10 @@ struct mmoec_options {
                                        it can run, else walk, which has the same kernels and gives the same bits */
     const char *target;             /* compile: --target */
     const char *weights_in;         /* compile: "c" (NULL) or "file" */
+    const char *cache;              /* jit: a directory where packed weights are kept, so that the next start need not read
+                                       the checkpoint; "": beside it; NULL: none. A file is known by digests of config
+                                       and index, sizes of data files, versions and options. One that is damaged, or cannot be
+                                       written, is a warning; old ones are the caller's to remove. */
 };
 
 /* ---- models in memory ------------------------------------------------------------------------------------------ */

@@ -18,24 +18,27 @@ struct live {
     const struct mmoe_kernels *kernels;
     const struct code *code;        /* NULL: walk */
     struct mmoe_model record;
-    char *mapping;                  /* struct walked, then the weights */
+    struct cache_image *image;      /* in the mapping; before the weights in it, struct walked */
+    char *mapping;
     size_t mapping_bytes;
+    bool cached;                    /* weights came from a cache's file */
     struct live *next;
 };
 
-/* What walk needs, before the weights. */
+/* What walk needs, in the gap before the weights. */
 struct walked {
     const struct plan *plan;
     const struct mmoe_kernels *kernels;
 };
-#define WALKED_BYTES 64
-#define HUGE_BYTES ((size_t)2 << 20)    /* a large page of x86-64 and aarch64: fewer misses of the TLB, fewer faults */
+#define HUGE_BYTES ((size_t)2 << 20)    /* a large page of x86-64 and aarch64 */
+/* From here large pages are worth it: fewer misses of the TLB. The system may take 15 ms to find the first ones. */
+#define LARGE_BYTES ((size_t)16 << 20)
 
 /* ---- walk's functions -------------------------------------------------------------------------------------------- */
 
 static const struct walked *walked_of(const void *weights)
 {
-    return (const void *)((const char *)weights - WALKED_BYTES);
+    return (const void *)((const char *)weights - CACHE_GAP);
 }
 
 static void walk_score(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch)
@@ -79,11 +82,11 @@ static struct live *new_live(struct job *job)
 
 static bool map_weights(struct job *job, struct live *l)
 {
-    size_t bytes = WALKED_BYTES + l->plan->weight_floats * sizeof(float);
-    bool huge = bytes >= HUGE_BYTES;
+    size_t bytes = cache_bytes(l->plan);
+    bool huge = bytes >= LARGE_BYTES;
     if (huge)
         bytes = (bytes + HUGE_BYTES - 1) / HUGE_BYTES * HUGE_BYTES + HUGE_BYTES;      /* large pages need alignment */
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (huge ? 0 : MAP_POPULATE), -1, 0);
     if (p == MAP_FAILED) {
         blame(job, SYSTEM_FAILED, (struct pos){0}, "memory", NULL, "no memory for %zu weights", l->plan->weight_floats);
         return false;
@@ -93,8 +96,9 @@ static bool map_weights(struct job *job, struct live *l)
     char *start = huge ? l->mapping + (HUGE_BYTES - (uintptr_t)p % HUGE_BYTES) % HUGE_BYTES : l->mapping;
     if (huge)
         madvise(start, bytes - HUGE_BYTES, MADV_HUGEPAGE);      /* a wish: without it pages are small */
-    *(struct walked *)(void *)start = (struct walked){l->plan, l->kernels};
-    l->record.weights = start + WALKED_BYTES;
+    l->image = (struct cache_image *)(void *)start;
+    l->record.weights = start + cache_weights_at(l->plan);
+    l->record.expected = (const uint32_t *)(const void *)(l->image + 1);
     return true;
 }
 
@@ -130,18 +134,31 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
     r->chosen_isa = l->code ? l->code->chosen_isa : isa_function(l->kernels->isa);
 }
 
-static float *weights_of(struct live *l) { return (float *)(uintptr_t)l->record.weights; }
-
-static void expect_scores(struct job *job, struct live *l)
+/* The weights and the words of the self test, from the cache or from the checkpoint. */
+static bool fill_weights(struct job *job, struct live *l, const struct network *n)
 {
-    uint32_t *expected = NEW_ARRAY(&l->own, (size_t)expected_words(l->plan), uint32_t);
-    expect_by(job, l->plan, l->kernels, weights_of(l), expected);
-    l->record.expected = expected;
+    const struct cache *c = job->options->cache ? find_cache(job, n) : NULL;
+    l->cached = c && read_cache(job, c, l->plan, l->image);
+    if (!l->cached) {
+        float *weights = (float *)(uintptr_t)l->record.weights;
+        if (!pack_into(job, l->plan, weights))
+            return false;
+        expect_by(job, l->plan, l->kernels, weights, (uint32_t *)(uintptr_t)l->record.expected);
+        if (c)
+            write_cache(job, c, l->plan, l->image);
+    }
+    struct walked k = {l->plan, l->kernels};
+    memcpy((char *)(uintptr_t)l->record.weights - CACHE_GAP, &k, sizeof k);
+    return true;
 }
 
-static bool pass_self_test(struct job *job, const struct live *l)
+/* The expected words come from the same kernels, the weights have just been checked: what is left to test is whether the
+   code calls what the plan says. The whole self test takes M1 as long as reading its checkpoint; it is in the record. */
+static bool scores_as_expected(struct job *job, const struct live *l)
 {
-    int status = l->record.self_test(l->record.weights, l->record.expected, new_scratch(job, l->plan));
+    const struct mmoe_model *r = &l->record;
+    int status = check_once(r->score, r->weights, r->expected, new_scratch(job, l->plan), r->inputs, r->outputs,
+                            l->plan->scratch_floats);
     if (status)
         blame(job, SYSTEM_FAILED, (struct pos){0}, "self-test", NULL,
               status == 1 ? "rounding is not to nearest, or subnormals are flushed" : "wrong scores");
@@ -173,9 +190,9 @@ struct times {
 static void tell_times(struct job *job, const struct live *l, const struct times *t)
 {
     if (job->options->verbose)
-        note(job, (struct pos){0}, "%s serves after %.2f ms: reading %.2f, plan %.2f, libtcc %.2f, packing %.2f, self test %.2f",
+        note(job, (struct pos){0}, "%s serves after %.2f ms: reading %.2f, plan %.2f, libtcc %.2f, %s %.2f, test %.2f",
              live_engine(l), t->test - job->began, t->start - job->began, t->plan - t->start, t->code - t->plan,
-             t->weights - t->code, t->test - t->weights);
+             l->cached ? "cache" : "packing", t->weights - t->code, t->test - t->weights);
 }
 
 static bool fill(struct job *job, struct live *l, const struct network *n, const char *engine)
@@ -188,11 +205,10 @@ static bool fill(struct job *job, struct live *l, const struct network *n, const
         return false;
     fill_record(job, l, n);
     t.code = now();
-    if (!pack_into(job, l->plan, weights_of(l)))
+    if (!fill_weights(job, l, n))
         return false;
     t.weights = now();
-    expect_scores(job, l);
-    if (!pass_self_test(job, l))
+    if (!scores_as_expected(job, l))
         return false;
     t.test = now();
     tell_times(job, l, &t);

@@ -133,6 +133,8 @@ bool read_at(struct job *job, const struct file *f, uint64_t offset, void *to, s
 const struct source *read_source(struct job *job, const char *path);    /* the whole file as text */
 /* Writes to a temporary name beside `path` and renames: a failure leaves what was there. Equal bytes: untouched. */
 bool write_file(struct job *job, const char *path, const void *bytes, size_t length);
+/* The same without a message: NULL, or why it failed. */
+const char *try_write_file(struct job *job, const char *path, const void *bytes, size_t length);
 void close_files(struct job *job);
 /* A directory of our own below $TMPDIR, and a name in it for a file that may be made there; NULL after an error. Both
    are removed with the job, or earlier, down to what job->temporaries was. */
@@ -185,12 +187,20 @@ struct tensor {
     bool big_endian;
 };
 
+struct data_file {
+    const char *path;
+    uint64_t bytes;                 /* at least, for all that the index says of it */
+};
+
 struct tensors {
     const char *name;               /* for messages: model.ckpt-60.index */
     const char *prefix;             /* path without .index */
     struct tensor *tensor;          /* by name, ascending bytes */
     size_t n_tensors;
+    const void *index;              /* the index file as it was read */
     uint64_t index_bytes;
+    struct data_file *data;
+    int n_data;
 };
 
 /* The prefix of the checkpoint that `path` means: a prefix, a .index file, or a directory (the largest step of its
@@ -350,7 +360,9 @@ struct model *select_outputs(struct job *job, const struct model *m);
 
 /* ---- bind.c, weigh.c: wanted tensors <- a table of tensors; recipes -> numbers -------------------------------- */
 
-/* Finds every want, checks shape, type, checksum and finiteness. */
+/* Finds every want, checks shape and type, and the numbers of vectors (an infinite variance makes finite weights). */
+struct model *bind_names(struct job *job, const struct model *m, const struct tensors *tensors);
+/* The same, and reads all numbers: their checksums, and whether they are finite. */
 struct model *bind_weights(struct job *job, const struct model *m, const struct tensors *tensors);
 /* kernel [in][out] and bias [out] of one block, norms folded, in double. */
 bool weigh(struct job *job, const struct model *m, const struct block *b, double *kernel, double *bias);
@@ -536,6 +548,9 @@ struct expected *expect(struct job *job, const struct plan *p, const struct weig
 void expect_by(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, const float *w, uint32_t *to);
 /* What generated code has as its self test, for code that is not generated; the numbers are a record's. */
 typedef void score_function(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch);
+/* Its first half: without a look at the weights, and with all rows at once. */
+int check_once(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
+               size_t outputs, size_t score_floats);
 int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
                  size_t outputs, size_t weight_floats, size_t score_floats);
 
@@ -601,11 +616,37 @@ void drop_code(const struct code *c);                   /* once for each make_co
 bool in_code(const struct code *c, const void *address);        /* is it in memory that libtcc's code was written to? */
 bool write_perf_map(struct job *job, const struct code *c, const char *name);   /* for perf; a warning if it fails */
 
+/* ---- cache.c: packed weights in a file, so that the next start has less to do ----------------------------------------- */
+
+/* The file as it lies in memory, too: this, the self test's words, zeros to a multiple of 64, CACHE_GAP bytes of zeros
+   that are the server's own in memory, the weights, and crc32c of all before it. */
+struct cache_image {
+    char magic[8];
+    uint32_t abi, n_expected;
+    uint64_t weight_floats;
+    unsigned char key[32], structure[32], zeros[40];
+};
+#define CACHE_GAP 64
+
+struct network;
+size_t cache_weights_at(const struct plan *p);          /* bytes before the weights */
+size_t cache_bytes(const struct plan *p);
+/* Where the network's file is, and what it must be of; options->cache says where. */
+struct cache {
+    const char *path;
+    unsigned char key[32];
+};
+struct cache *find_cache(struct job *job, const struct network *n);
+/* Reads the file into `to` [cache_bytes(p)]; false if there is none or it is not as it should be: then with a warning. */
+bool read_cache(struct job *job, const struct cache *c, const struct plan *p, struct cache_image *to);
+/* Fills in head and crc of an image that has its words and weights, and writes it; a warning if that fails. */
+void write_cache(struct job *job, const struct cache *c, const struct plan *p, struct cache_image *image);
+
 /* ---- live.c: a model that serves in this process ---------------------------------------------------------------------- */
 
 struct network;
 struct mmoe_model;                  /* runtime/mmoe.h */
-/* `engine`: "jit" or "walk", with "-avx2" and so on; NULL: jit if it can run, else walk. Its self test has been run.
+/* `engine`: "jit" or "walk", with "-avx2" and so on; NULL: jit if it can run, else walk. Its scores have been checked.
    Belongs to the job until take_live(). NULL after an error. */
 struct live *open_live(struct job *job, const struct network *n, const char *engine);
 void take_live(struct job *job, struct live *l);        /* the caller's now: close_live() ends it */
@@ -711,6 +752,7 @@ struct options {
     const char *form;               /* one of plan_forms, for tests; NULL: what is fastest */
     bool permissive, verbose, json, plan;
     bool perf_map;                  /* tell perf of code made in memory */
+    const char *cache;              /* directory for packed weights; "": beside the checkpoint; NULL: none */
 };
 
 /* Everything that is known of a model once it was read. */
@@ -729,6 +771,8 @@ void begin_job(struct job *job, const struct options *o);       /* the caller se
 void end_job(struct job *job);
 double now(void);                                               /* milliseconds of a clock that never goes back */
 struct network *read_network(struct job *job, bool with_weights);       /* without: tensors only if they are there */
+/* With weights whose numbers were not read yet: pack reads and checks all that it packs. */
+struct network *read_for_serving(struct job *job);
 struct generated *compile(struct job *job, const struct network *n);
 /* The commands: false after an error. What they have to say stands in `to`, or was written to the file -o names. */
 bool do_compile(struct job *job, struct text *to);

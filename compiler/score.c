@@ -216,7 +216,8 @@ static struct engine *choose_engine(struct job *job)
     const struct options *o = job->options;
     if (ends_in(o->model, ".so"))
         return open_compiled(job);
-    struct network *n = read_network(job, true);
+    bool numbers = o->engine && (strcmp(o->engine, "aot") == 0 || strcmp(o->engine, "reference") == 0);
+    struct network *n = numbers ? read_network(job, true) : read_for_serving(job);
     return n ? open_engine(job, n, o->engine) : NULL;
 }
 

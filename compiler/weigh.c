@@ -4,7 +4,7 @@
  * A block's recipe names a kernel, a bias and the norms that were folded into it. Here, and only here, it becomes
  * numbers, in double and a block at a time; eval uses them as they are, pack rounds them once.
  *
- * Sums of bytes were checked when the tensors were bound, so they are not checked again.
+ * Sums of bytes are checked at each reading: the file may have changed since another, and may have had none.
  */
 #include "mmoec.h"
 
@@ -12,7 +12,7 @@
 
 static bool read_want(struct job *job, const struct model *m, int want, double *to)
 {
-    return read_tensor(job, m->wants[want].tensor, false, to);
+    return read_tensor(job, m->wants[want].tensor, true, to);
 }
 
 /* The numbers of a want; `missing` everywhere if there is no such want. */

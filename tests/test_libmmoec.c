@@ -10,10 +10,14 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libmmoec.h"
@@ -154,6 +158,161 @@ static void files_are_written(void **state)
     mmoec_free_messages(m);
 }
 
+/* ---- the cache ---------------------------------------------------------------------------------------------------- */
+
+static char cache_dir[4096];
+
+/* Makes the model with a cache in cache_dir, compares its scores with `want`; is there a message with this text? */
+static int cached_says(const char *dir, const float *want, const char *text)
+{
+    struct mmoec_options o = defaults;
+    struct mmoec_messages *messages;
+    struct mmoec_model *m;
+    int said = 0;
+    o.cache = cache_dir;
+    o.verbose = 1;
+    assert_int_equal(mmoec_jit(dir, &o, &m, &messages), MMOEC_OK);
+    for (size_t i = 0; i < messages->n; i++)
+        said |= strstr(messages->message[i].text, text) != NULL;
+    assert_true(same_scores(m, want));
+    mmoec_free_messages(messages);
+    mmoec_close(m);
+    return said;
+}
+
+/* The only file in cache_dir; "" if there is none. */
+static void find_cached(char path[8192])
+{
+    DIR *d = opendir(cache_dir);
+    path[0] = 0;
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d)) != NULL;)
+        if (e->d_name[0] != '.') {
+            assert_int_equal(path[0], 0);
+            snprintf(path, 8192, "%s/%s", cache_dir, e->d_name);
+        }
+    closedir(d);
+}
+
+static void clear_cache(void)
+{
+    char path[8192];
+    snprintf(cache_dir, sizeof cache_dir, "%s/cache", work);
+    mkdir(cache_dir, 0777);
+    find_cached(path);
+    unlink(path);
+}
+
+static long size_of(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 ? (long)s.st_size : -1;
+}
+
+static void flip_bit(const char *path, long at, int bit)
+{
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    fseek(f, at, SEEK_SET);
+    int c = fgetc(f);
+    fseek(f, at, SEEK_SET);
+    fputc(c ^ 1 << bit, f);
+    fclose(f);
+}
+
+static float *scores_of_model(const char *dir)
+{
+    struct mmoec_model *m = open_model(dir, "walk");
+    float *y = scores_of(m);
+    mmoec_close(m);
+    return y;
+}
+
+static void the_second_start_reads_the_cache(void **state)
+{
+    (void)state;
+    float *y = scores_of_model(models[0]);
+    clear_cache();
+    assert_true(cached_says(models[0], y, "packing"));
+    assert_true(cached_says(models[0], y, "cache"));
+    free(y);
+}
+
+static void a_damaged_cache_is_ignored_and_written_anew(void **state)
+{
+    (void)state;
+    char path[8192];
+    float *y = scores_of_model(models[0]);
+    clear_cache();
+    assert_true(cached_says(models[0], y, "packing"));
+    find_cached(path);
+    long bytes = size_of(path);
+    assert_true(bytes > 1000);
+    for (long at = 0; at < bytes; at += at < 200 ? 7 : 97) {
+        flip_bit(path, at, (int)(at % 8));
+        assert_true(cached_says(models[0], y, "this cache is not used"));
+        assert_true(cached_says(models[0], y, ", cache"));
+    }
+    flip_bit(path, bytes - 1, 7);
+    assert_true(cached_says(models[0], y, "it is damaged"));
+    assert_int_equal(truncate(path, bytes - 4), 0);
+    assert_true(cached_says(models[0], y, "it has another length"));
+    assert_int_equal(truncate(path, 0), 0);
+    assert_true(cached_says(models[0], y, "it has another length"));
+    free(y);
+}
+
+/* Another model's file under this one's name. */
+static void a_foreign_cache_is_ignored(void **state)
+{
+    (void)state;
+    char mine[8192], kept[8192], command[3 * 8192];
+    float *y = scores_of_model(models[0]);
+    struct mmoec_options o = defaults;
+    struct mmoec_model *m;
+    clear_cache();
+    assert_true(cached_says(models[0], y, "packing"));
+    find_cached(mine);
+    snprintf(kept, sizeof kept, "%s/kept", work);
+    assert_int_equal(rename(mine, kept), 0);
+    o.cache = cache_dir;
+    o.permissive = 1;               /* the same weights, under another key */
+    assert_int_equal(mmoec_jit(models[0], &o, &m, NULL), MMOEC_OK);
+    mmoec_close(m);
+    char other[8192];
+    find_cached(other);
+    assert_string_not_equal(other, mine);
+    snprintf(command, sizeof command, "mv '%s' '%s'", other, mine);
+    assert_int_equal(system(command), 0);
+    assert_true(cached_says(models[0], y, "it is of another checkpoint, config or version"));
+    free(y);
+}
+
+static void a_cache_that_cannot_be_written_is_a_warning(void **state)
+{
+    (void)state;
+    float *y = scores_of_model(models[0]);
+    clear_cache();
+    char rest[sizeof cache_dir];
+    memcpy(rest, cache_dir, sizeof rest);
+    strcpy(cache_dir, "/no/such/directory");
+    assert_true(cached_says(models[0], y, "this cache cannot be written: there is no such file"));
+    memcpy(cache_dir, rest, sizeof rest);
+
+    /* As a full disk: the write stops in the middle. */
+    struct rlimit before, small;
+    getrlimit(RLIMIT_FSIZE, &before);
+    small = (struct rlimit){1000, before.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    assert_true(cached_says(models[0], y, "this cache cannot be written: the file would become larger"));
+    setrlimit(RLIMIT_FSIZE, &before);
+    char path[8192];
+    find_cached(path);
+    assert_string_equal(path, "");
+    free(y);
+}
+
 /* ---- threads: each makes both models again and again, and scores them; one fails all the time ------------------- */
 
 static float *want[2];
@@ -208,6 +367,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(shorter_options_are_an_older_callers),
         cmocka_unit_test(files_are_written),
+        cmocka_unit_test(the_second_start_reads_the_cache),
+        cmocka_unit_test(a_damaged_cache_is_ignored_and_written_anew),
+        cmocka_unit_test(a_foreign_cache_is_ignored),
+        cmocka_unit_test(a_cache_that_cannot_be_written_is_a_warning),
         cmocka_unit_test(several_threads_compile_at_once),
     };
     if (argc != 4)
