@@ -131,3 +131,60 @@ const char *find_checkpoint(struct job *job, const char *path)
               "there is no such file");
     return NULL;
 }
+
+/* ---- what a watched directory holds ---- */
+
+static bool number_of(const char *digits, size_t n, uint64_t *to)
+{
+    if (n == 0 || n > 19) /* 10^19 is below 2^64 */
+        return false;
+    for (*to = 0; n--; digits++)
+        *to = *to * 10 + (uint64_t)(*digits - '0');
+    return true;
+}
+
+/* The name of an export is a number, the seconds when it was made; a temporary one has other
+   characters. Its index is there once it is complete, or nearly so. */
+static bool is_export(int dir, const char *name, uint64_t *number)
+{
+    char index[NAME_MAX + sizeof "/" EXPORTED ".index"];
+    size_t n = strspn(name, "0123456789");
+    if (name[n] || !number_of(name, n, number))
+        return false;
+    snprintf(index, sizeof(index), "%s/" EXPORTED ".index", name);
+    return faccessat(dir, index, F_OK, 0) == 0;
+}
+
+/* dir/model.ckpt-60, or dir/1700000000/variables/variables */
+uint64_t checkpoint_number(struct job *job, const char *prefix)
+{
+    uint64_t number = 0;
+    size_t n, length = strlen(prefix), below = sizeof("/" EXPORTED) - 1;
+    const char *step = step_of(arena_print(&job->arena, "%s.index", base_name(prefix)), &n);
+    if (step)
+        return number_of(step, n, &number) ? number : 0;
+    if (length <= below || strcmp(prefix + length - below, "/" EXPORTED) != 0)
+        return 0;
+    const char *dir = base_name(arena_copy(&job->arena, prefix, length - below));
+    n = strspn(dir, "0123456789");
+    return !dir[n] && number_of(dir, n, &number) ? number : 0;
+}
+
+bool find_latest(const char *dir, struct latest *to)
+{
+    DIR *d = opendir(dir);
+    *to = (struct latest){ 0 };
+    if (!d)
+        return false;
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) {
+        size_t n;
+        uint64_t number = 0;
+        const char *step = step_of(e->d_name, &n);
+        bool checkpoint = step && number_of(step, n, &number);
+        bool export = !checkpoint && is_export(dirfd(d), e->d_name, &number);
+        if ((checkpoint || export) && (!to->found || number > to->number))
+            *to = (struct latest){ true, export, number };
+    }
+    closedir(d);
+    return true;
+}

@@ -141,6 +141,8 @@ struct call {
     struct arena arena;             /* of what was told */
     bool (*work)(struct call *c);
     struct live *live;
+    const struct mmoec_watch_options *watch_options;
+    struct mmoec_watch *watch;
     struct told *told;
     enum mmoec_result result;
 };
@@ -206,6 +208,8 @@ const char *mmoec_engine(const struct mmoec_model *m) { return live_engine(live_
 
 void mmoec_close(struct mmoec_model *m) { close_live(live_of(m)); }
 
+uint64_t mmoec_number(const struct mmoec_model *m) { return live_number(live_of(m)); }
+
 const char *mmoec_jit_trouble(void) { return jit_trouble(); }
 
 static bool write_files(struct call *c)
@@ -221,4 +225,20 @@ enum mmoec_result mmoec_compile(const char *dir, const struct mmoec_options *opt
     struct call c = {.work = write_files};
     o.output = output;
     return run(&c, &o, messages);
+}
+
+static bool begin_watch(struct call *c) { return start_watch(&c->job, c->watch_options, &c->watch); }
+
+enum mmoec_result mmoec_watch(const char *dir, const struct mmoec_watch_options *options, struct mmoec_watch **watch,
+                              struct mmoec_messages **messages)
+{
+    struct options o = internal(dir, options ? options->model : NULL);
+    struct call c = {.work = begin_watch, .watch_options = options};
+    enum mmoec_result result = run(&c, &o, messages);
+    if (result != MMOEC_OK) {
+        mmoec_unwatch(c.watch);         /* it began, and then there was no memory for its messages */
+        c.watch = NULL;
+    }
+    *watch = c.watch;
+    return result;
 }

@@ -96,6 +96,50 @@ void mmoec_close(struct mmoec_model *model);                    /* no score may 
 /* Why no code can be made in this process: static text, or NULL if it can. */
 const char *mmoec_jit_trouble(void);
 
+/* ---- following a directory ------------------------------------------------------------------------------------- */
+
+enum mmoec_event {
+    MMOEC_TAKEN,                    /* a new checkpoint serves */
+    MMOEC_REFUSED,                  /* a checkpoint was not taken; the old model serves on. Told once, and again if its files
+                                       change and it fails again */
+    MMOEC_LOST                      /* the directory cannot be read; it is looked for on. Told once until it is back */
+};
+
+struct mmoec_news {
+    enum mmoec_event event;
+    const char *path;               /* model_dir/model.ckpt-1000, or the export's directory; of MMOEC_LOST: what is watched */
+    uint64_t number;                /* step, or an export's seconds */
+    const struct mmoec_messages *messages;      /* why; of a taken one: warnings */
+};
+
+struct mmoec_watch_options {
+    uint32_t size;                  /* sizeof(struct mmoec_watch_options) */
+    const struct mmoec_options *model;          /* for mmoec_jit; NULL: the defaults; weights must be NULL */
+    /* Makes `next` serve. Returns the model that served before, once its last call has ended, or NULL if there was none:
+       the watch closes it. Returns `next` itself to refuse it: then the watch closes that. */
+    struct mmoec_model *(*swap)(void *user, struct mmoec_model *next);
+    void (*tell)(void *user, const struct mmoec_news *news);    /* NULL: nobody listens; the news end with the call */
+    void *user;                     /* for both, which are called by the watch's thread */
+    uint64_t after;                 /* what serves now (mmoec_number): only larger numbers are taken */
+    int smaller;                    /* take a smaller number, too, if it is the largest that is left */
+    unsigned interval_ms;           /* between looks at the directory; 0: 5000. Changes that the system tells of (inotify)
+                                       are seen at once; network file systems tell nothing */
+    int nice;                       /* added to the niceness of the watch's thread, which makes the models */
+};
+
+struct mmoec_watch;
+
+/* Follows a model directory (model.ckpt-<step>), or one of exports (<seconds>/), in a thread of its own. A checkpoint is
+   taken when its index and all its data files are there with the sizes that the index states; one that fails is
+   tried again while its files change. dir is copied, and what options->model points to must live until mmoec_unwatch. */
+enum mmoec_result mmoec_watch(const char *dir, const struct mmoec_watch_options *options, struct mmoec_watch **watch,
+                              struct mmoec_messages **messages);
+/* Ends it: no call of swap or tell is running or will come. A model that serves is the user's. NULL is fine. */
+void mmoec_unwatch(struct mmoec_watch *watch);
+
+/* The step in the name of a model's checkpoint, or the number of its export's directory; 0 if there is none. */
+uint64_t mmoec_number(const struct mmoec_model *model);
+
 /* ---- files ----------------------------------------------------------------------------------------------------- */
 
 /* Writes OUTPUT.c and OUTPUT.h, or, if output ends in .so, builds it with the system's compiler: mmoec compile. */

@@ -21,6 +21,7 @@ struct live {
     struct cache_image *image;      /* in the mapping; before the weights in it, struct walked */
     char *mapping;
     size_t mapping_bytes;
+    uint64_t number;                /* of the checkpoint */
     bool cached;                    /* weights came from a cache's file */
     struct live *next;
 };
@@ -124,6 +125,7 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
     r->inputs = (uint32_t)p->inputs;
     r->outputs = (uint32_t)p->outputs;
     r->n_expected = (uint32_t)expected_words(p);
+    l->number = n->checkpoint ? checkpoint_number(job, n->checkpoint) : 0;
     r->name = arena_print(&own->arena, "%s", n->from.name);
     r->output_names = names;
     r->scratch_bytes = (p->scratch_floats + p->test_floats) * sizeof(float);
@@ -251,3 +253,5 @@ const struct mmoe_model *live_record(const struct live *l) { return &l->record; 
 const char *live_engine(const struct live *l) { return l->code ? "jit" : "walk"; }
 
 const struct code *live_code(const struct live *l) { return l->code; }
+
+uint64_t live_number(const struct live *l) { return l->number; }

@@ -207,6 +207,13 @@ struct tensors {
    model.ckpt-<step>.index; a SavedModel's variables). NULL after an error. */
 const char *find_checkpoint(struct job *job, const char *path);
 bool has_checkpoint(const char *dir);                   /* would find_checkpoint find one in this directory? */
+/* The largest step or export (a directory <seconds>/) in a directory; false if it cannot be read. */
+struct latest {
+    bool found, exported;
+    uint64_t number;
+};
+bool find_latest(const char *dir, struct latest *to);
+uint64_t checkpoint_number(struct job *job, const char *prefix);        /* its step, or its export's; 0: none */
 struct tensors *read_checkpoint(struct job *job, const char *prefix);
 const struct tensor *find_tensor(const struct tensors *ts, const char *name);
 const char *dtype_name(int dtype);                      /* "float32" */
@@ -654,6 +661,7 @@ void close_live(struct live *l);
 const struct mmoe_model *live_record(const struct live *l);     /* ends with it */
 const char *live_engine(const struct live *l);          /* "jit" or "walk" */
 const struct code *live_code(const struct live *l);     /* NULL: walk */
+uint64_t live_number(const struct live *l);             /* of its step or export; 0: none */
 
 /* ---- npy.c, build.c, engine.c: what scores rows ------------------------------------------------------------------- */
 
@@ -784,6 +792,10 @@ bool do_bench(struct job *job, struct text *to);
 #define LARGEST_BATCH 65536
 int read_batches(const char *list, size_t batch[MOST_BATCHES]);     /* "1,4,256": how many; 0: not such a list */
 void random_rows(float *x, size_t n);                                   /* about normal, the same on every machine */
+/* watch.c, for libmmoec.c */
+struct mmoec_watch;
+struct mmoec_watch_options;
+bool start_watch(struct job *job, const struct mmoec_watch_options *options, struct mmoec_watch **watch);
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
 extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */
