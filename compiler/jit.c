@@ -203,7 +203,8 @@ bool write_perf_map(struct job *job, const struct code *c, const char *name)
 /* Code and how many models use it. The head, the text and its end lie in writable pages, the code in others. */
 struct shared_code {
     struct code code;
-    const char *text, *isa;         /* equal text and instruction set: equal code */
+    const char *text;
+    const struct mmoe_kernels *kernels;     /* equal text and kernels: equal code */
     char *start;                    /* the mapping: these pages, then the code's */
     size_t bytes, code_at;
     long users;
@@ -377,7 +378,7 @@ static struct shared_code *finish(char *start, size_t bytes, size_t code_at, con
     char *copy = start + sizeof(struct shared_code);
     memcpy(copy, text, strlen(text) + 1);
     struct shared_code *c = (struct shared_code *)(void *)start;
-    *c = (struct shared_code){.text = copy, .isa = k->isa, .start = start, .bytes = bytes, .code_at = code_at};
+    *c = (struct shared_code){.text = copy, .kernels = k, .start = start, .bytes = bytes, .code_at = code_at};
     return c;
 }
 
@@ -466,7 +467,7 @@ static struct shared_code *compile_text(const char *text, const struct mmoe_kern
 static struct shared_code *find_code(const char *text, const struct mmoe_kernels *k)
 {
     struct shared_code *c = tcc.codes;
-    while (c && (strcmp(c->isa, k->isa) != 0 || strcmp(c->text, text) != 0))
+    while (c && (c->kernels != k || strcmp(c->text, text) != 0))
         c = c->next;
     return c;
 }
