@@ -124,11 +124,19 @@ static size_t print_length(const char *format, va_list args)
     return (size_t)n;
 }
 
+/* Most texts are short, and need not be printed twice to know their length. */
 char *arena_vprint(struct arena *a, const char *format, va_list args)
 {
-    size_t n = print_length(format, args);
-    char *text = arena_alloc(a, n + 1);
-    vsnprintf(text, n + 1, format, args);
+    char small[256];
+    va_list again;
+    va_copy(again, args);
+    int n = vsnprintf(small, sizeof small, format, again);
+    va_end(again);
+    if (n >= 0 && (size_t)n < sizeof small)
+        return arena_copy(a, small, (size_t)n);
+    size_t length = print_length(format, args);
+    char *text = arena_alloc(a, length + 1);
+    vsnprintf(text, length + 1, format, args);
     return text;
 }
 
@@ -183,6 +191,14 @@ void text_add(struct text *t, const char *bytes, size_t length)
 void text_print(struct text *t, const char *format, ...)
 {
     va_list args;
+    va_start(args, format);
+    size_t left = t->room - t->length;
+    int fits = t->room ? vsnprintf(t->data + t->length, left, format, args) : -1;
+    va_end(args);
+    if (fits >= 0 && (size_t)fits < left) {
+        t->length += (size_t)fits;
+        return;
+    }
     va_start(args, format);
     size_t n = print_length(format, args);
     text_room(t, n);

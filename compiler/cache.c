@@ -64,9 +64,10 @@ static void make_key(const struct job *job, const struct network *n, unsigned ch
 }
 
 /* Beside the checkpoint, or in the directory that was given: the checkpoint's base name and the key's beginning. */
-struct cache *find_cache(struct job *job, const struct network *n)
+struct cache *find_cache(struct job *job, const struct network *n, const unsigned char structure[32])
 {
     struct cache *c = NEW(job, struct cache);
+    memcpy(c->structure, structure, sizeof c->structure);
     make_key(job, n, c->key);
     struct text hex = {.arena = &job->arena};
     for (int i = 0; i < 8; i++)
@@ -81,21 +82,21 @@ struct cache *find_cache(struct job *job, const struct network *n)
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
 
-static void fill_head(struct job *job, const struct cache *c, const struct plan *p, struct cache_image *head)
+static void fill_head(const struct cache *c, const struct plan *p, struct cache_image *head)
 {
     *head = (struct cache_image){.abi = MMOE_ABI, .n_expected = (uint32_t)expected_words(p),
                                  .weight_floats = p->weight_floats};
     memcpy(head->magic, CACHE_MAGIC, sizeof head->magic);
     memcpy(head->key, c->key, sizeof head->key);
-    structure_digest(p, job, head->structure);
+    memcpy(head->structure, c->structure, sizeof head->structure);
 }
 
-static const char *trouble_with(struct job *job, const struct cache *c, const struct plan *p, const struct file *f,
+static const char *trouble_with(const struct cache *c, const struct plan *p, const struct file *f,
                                 struct cache_image *to)
 {
     struct cache_image want;
     uint32_t crc;
-    fill_head(job, c, p, &want);
+    fill_head(c, p, &want);
     if (f->bytes != cache_bytes(p))
         return "it has another length";
     if (pread(f->fd, to, cache_bytes(p), 0) != (ssize_t)cache_bytes(p))
@@ -111,7 +112,7 @@ bool read_cache(struct job *job, const struct cache *c, const struct plan *p, st
     if (access(c->path, F_OK) != 0)
         return false;
     struct file *f = access(c->path, R_OK) == 0 && !is_directory(c->path) ? open_file(job, c->path) : NULL;
-    const char *trouble = f ? trouble_with(job, c, p, f, to) : "it cannot be opened";
+    const char *trouble = f ? trouble_with(c, p, f, to) : "it cannot be opened";
     if (!trouble)
         return true;
     warning(job, in_file(job, c->path), "cache", "it is written anew", "this cache is not used: %s", trouble);
@@ -123,7 +124,7 @@ bool read_cache(struct job *job, const struct cache *c, const struct plan *p, st
 
 void write_cache(struct job *job, const struct cache *c, const struct plan *p, struct cache_image *image)
 {
-    fill_head(job, c, p, image);
+    fill_head(c, p, image);
     uint32_t crc = crc32c(0, image, crc_at(p));
     memcpy((char *)image + crc_at(p), &crc, sizeof crc);
     const char *why = try_write_file(job, c->path, image, cache_bytes(p));

@@ -169,10 +169,10 @@ void print_control_code(struct job *job, const struct plan *p, const struct mmoe
 
 const char *jit_trouble(void) { return "this build of mmoec has no libtcc"; }
 
-const struct code *make_code(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels,
+const struct code *make_code(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, bool *made,
                              const char **trouble)
 {
-    (void)job, (void)p, (void)kernels;
+    (void)job, (void)p, (void)kernels, (void)made;
     *trouble = jit_trouble();
     return NULL;
 }
@@ -472,10 +472,12 @@ static struct shared_code *find_code(const char *text, const struct mmoe_kernels
     return c;
 }
 
-static const struct code *share_code(const char *text, const struct mmoe_kernels *k, char said[sizeof tcc.said])
+static const struct code *share_code(const char *text, const struct mmoe_kernels *k, bool *made,
+                                     char said[sizeof tcc.said])
 {
     pthread_mutex_lock(&tcc.lock);
     struct shared_code *c = find_code(text, k);
+    *made = !c;
     if (!c && !tcc.broken && (c = compile_text(text, k))) {
         c->next = tcc.codes;
         tcc.codes = c;
@@ -488,13 +490,13 @@ static const struct code *share_code(const char *text, const struct mmoe_kernels
     return c ? &c->code : NULL;
 }
 
-const struct code *make_code(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels,
+const struct code *make_code(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, bool *made,
                              const char **trouble)
 {
     struct text t = {.arena = &job->arena};
     char said[sizeof tcc.said] = "";
     print_control_code(job, p, kernels, &t);
-    const struct code *c = share_code(t.data, kernels, said);
+    const struct code *c = share_code(t.data, kernels, made, said);
     if (!c)
         *trouble = arena_print(&job->arena, "libtcc: %s", *said ? said : "out of memory");
     return c;

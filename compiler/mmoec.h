@@ -555,9 +555,11 @@ struct expected *expect(struct job *job, const struct plan *p, const struct weig
 void expect_by(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, const float *w, uint32_t *to);
 /* What generated code has as its self test, for code that is not generated; the numbers are a record's. */
 typedef void score_function(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch);
-/* Its first half: without a look at the weights, and with all rows at once. */
-int check_once(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
-               size_t outputs, size_t score_floats);
+/* Parts of it. Rounding to nearest, ties to even; subnormals neither flushed nor read as zero: */
+bool wrong_environment(void);
+/* All rows at once give the expected scores: */
+bool check_once(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
+                size_t outputs, size_t score_floats);
 int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
                  size_t outputs, size_t weight_floats, size_t score_floats);
 
@@ -616,8 +618,8 @@ struct code {
 
 const char *jit_trouble(void);                          /* why no code can be made in this process; NULL: it can */
 void print_control_code(struct job *job, const struct plan *p, const struct mmoe_kernels *k, struct text *to);
-/* NULL: *trouble says why. */
-const struct code *make_code(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels,
+/* NULL: *trouble says why. *made: is it new, not another model's? */
+const struct code *make_code(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, bool *made,
                              const char **trouble);
 void drop_code(const struct code *c);                   /* once for each make_code; NULL is fine */
 bool in_code(const struct code *c, const void *address);        /* is it in memory that libtcc's code was written to? */
@@ -641,9 +643,9 @@ size_t cache_bytes(const struct plan *p);
 /* Where the network's file is, and what it must be of; options->cache says where. */
 struct cache {
     const char *path;
-    unsigned char key[32];
+    unsigned char key[32], structure[32];
 };
-struct cache *find_cache(struct job *job, const struct network *n);
+struct cache *find_cache(struct job *job, const struct network *n, const unsigned char structure[32]);
 /* Reads the file into `to` [cache_bytes(p)]; false if there is none or it is not as it should be: then with a warning. */
 bool read_cache(struct job *job, const struct cache *c, const struct plan *p, struct cache_image *to);
 /* Fills in head and crc of an image that has its words and weights, and writes it; a warning if that fails. */

@@ -18,8 +18,9 @@
 
 static int min(int a, int b) { return a < b ? a : b; }
 
-/* Columns first .. end - 1 of a layer, all in one panel of the run and in one block, in rows as the kernel lies. */
-static void scatter_panel(float *arena, const struct packed *run, const struct block *b, const double *kernel,
+/* Columns first .. end - 1 of a layer, all in one panel of the run and in one block, in rows as the kernel lies. Are all
+   of them finite? */
+static bool scatter_panel(float *arena, const struct packed *run, const struct block *b, const double *kernel,
                           const double *bias, int first, int end)
 {
     int panel = (first - run->column) / run->panel * run->panel;
@@ -28,32 +29,40 @@ static void scatter_panel(float *arena, const struct packed *run, const struct b
     const double *from = kernel + (first - b->column);
     for (int j = 0; j < end - first; j++)
         to[j] = (float)bias[first - b->column + j];
-    for (int k = 0; k < b->in; k++)
-        for (int j = 0; j < end - first; j++)
-            to[(size_t)(1 + k) * (size_t)pitch + (size_t)j] = (float)from[(size_t)k * (size_t)b->out + (size_t)j];
+    bool finite = true;
+    for (int k = 0; k < b->in; k++) {
+        float *row = to + (size_t)(1 + k) * (size_t)pitch;
+        const double *source = from + (size_t)k * (size_t)b->out;
+        int all = 1;                /* without a branch, so that compilers make vectors of it */
+        for (int j = 0; j < end - first; j++) {
+            row[j] = (float)source[j];
+            all &= fabsf(row[j]) <= FLT_MAX;
+        }
+        finite &= all != 0;
+    }
+    return finite;
 }
 
 /* The columns of a block that fall into a run. */
-static void scatter(float *arena, const struct packed *run, const struct block *b, const double *kernel,
+static bool scatter(float *arena, const struct packed *run, const struct block *b, const double *kernel,
                     const double *bias)
 {
     int first = b->column > run->column ? b->column : run->column;
     int end = min(b->column + b->out, run->column + run->columns);
+    bool finite = true;
     for (int next; first < end; first = next) {
         int panel_end = run->column + ((first - run->column) / run->panel + 1) * run->panel;
         next = min(end, panel_end);
-        scatter_panel(arena, run, b, kernel, bias, first, next);
+        finite &= scatter_panel(arena, run, b, kernel, bias, first, next);
     }
+    return finite;
 }
 
 /* Numbers may leave float's range when norms are folded in, or by the rounding itself. */
 static bool check_finite(struct job *job, const struct model *m, const struct block *b, const double *numbers, size_t n,
                          const char *of)
 {
-    bool finite = true;
-    for (size_t i = 0; i < n; i++)          /* without a branch, so that compilers make vectors of it */
-        finite &= fabsf((float)numbers[i]) <= FLT_MAX;
-    for (size_t i = 0; !finite && i < n; i++)
+    for (size_t i = 0; i < n; i++)
         if (!isfinite((float)numbers[i])) {
             const struct want *w = &m->wants[b->kernel];
             const char *hint = "--permissive scores with it";
@@ -72,14 +81,15 @@ static bool pack_block(struct job *job, const struct plan *p, int op, const stru
                        double *kernel)
 {
     double *bias = NEW_ARRAY(job, (size_t)b->out, double);
-    if (!weigh(job, p->model, b, kernel, bias) ||
-        !check_finite(job, p->model, b, kernel, (size_t)b->in * (size_t)b->out, "the kernel") ||
-        !check_finite(job, p->model, b, bias, (size_t)b->out, "the bias"))
+    if (!weigh(job, p->model, b, kernel, bias))
         return false;
+    bool finite = true;
     for (int i = 0; i < p->n_packed; i++)
         if (p->packed[i].op == op && p->packed[i].part == b->part)
-            scatter(arena, &p->packed[i], b, kernel, bias);
-    return true;
+            finite &= scatter(arena, &p->packed[i], b, kernel, bias);
+    size_t n = (size_t)b->in * (size_t)b->out;
+    return (finite || check_finite(job, p->model, b, kernel, n, "the kernel")) &&
+           check_finite(job, p->model, b, bias, (size_t)b->out, "the bias");
 }
 
 static bool pack_dice(struct job *job, const struct plan *p, const struct packed *item, float *arena)

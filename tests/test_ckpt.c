@@ -152,6 +152,20 @@ static void crc32c_equals_its_definition(void **state)
         }
 }
 
+/* Long enough for streams side by side. */
+static void crc32c_of_many_bytes_equals_its_definition(void **state)
+{
+    (void)state;
+    static unsigned char bytes[120001];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)(i * 167 + i * i / 7);
+    for (size_t n = sizeof(bytes); n > 30000; n -= 4999) {
+        uint32_t right = bit_by_bit(7, bytes + n % 8, n - 8);
+        assert_int_equal(crc32c(7, bytes + n % 8, n - 8), right);
+        assert_int_equal(crc32c_again(7, bytes + n % 8, n - 8), right);
+    }
+}
+
 /* ---- what reads well ---- */
 
 /* weights-formats.md §4: made by another writer. */
@@ -1303,6 +1317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crc32c_equals_its_definition),
+        cmocka_unit_test(crc32c_of_many_bytes_equals_its_definition),
         cmocka_unit_test(test_vector_reads),
         cmocka_unit_test(goldens_read),
         cmocka_unit_test(every_type_widens_exactly),

@@ -88,7 +88,8 @@ static void memory_that_libtcc_wrote_calls_the_kernels(void **state)
     struct mmoe_kernels kernels = *mmoe_kernels_named("plain");
         kernels.store = store_and_tell;
     const char *trouble = NULL;
-    const struct code *c = make_code(&job, p, &kernels, &trouble);
+    bool made;
+    const struct code *c = make_code(&job, p, &kernels, &made, &trouble);
     assert_non_null(c);
     float *x = NEW_ARRAY(&job, (size_t)p->inputs, float), *y = NEW_ARRAY(&job, (size_t)p->outputs, float);
     c->score(w->numbers, x, (size_t)p->inputs, 1, y, new_scratch(&job, p));
@@ -208,7 +209,8 @@ static void what_libtcc_says_is_told(void **state)
     p.rows.steps = &wrong;
     p.rows.n_steps = 1;
     const char *trouble = NULL;
-    assert_null(make_code(&job, &p, mmoe_kernels_best(), &trouble));
+    bool made;
+    assert_null(make_code(&job, &p, mmoe_kernels_best(), &made, &trouble));
     assert_non_null(strstr(trouble, "experts_7"));
     struct live *l = live_of(models[0], "jit");         /* and it can be used again */
     close_live(l);
