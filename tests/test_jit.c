@@ -163,6 +163,26 @@ static void a_job_that_fails_closes_its_models(void **state)
     begin(NULL);
 }
 
+/* ---- files that change while they are read ---- */
+
+static void a_checkpoint_cut_off_while_it_is_read_is_refused(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/test_jit.XXXXXX", command[8192];
+    assert_non_null(mkdtemp(dir));
+    snprintf(command, sizeof command, "cp '%s'/pipeline.config '%s'/model.ckpt-* %s", models[0], models[0], dir);
+    assert_int_equal(system(command), 0);
+    options.model = dir;
+    struct network *n = read_for_serving(&job);
+    assert_non_null(n);
+    assert_int_equal(truncate(n->tensors->data[0].path, 3000), 0);
+    assert_null(open_live(&job, n, NULL));
+    assert_int_equal(job.result, BAD_INPUT);
+    assert_string_equal(job.last_message->tag, "truncated");
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    assert_int_equal(system(command), 0);
+}
+
 /* ---- where no memory may become executable ---- */
 
 static int without_executable_memory(void)
@@ -224,6 +244,7 @@ int main(int argc, char **argv)
         TEST(code_is_executable_and_nothing_is_writable_too),
         TEST(equal_models_share_code),
         TEST(a_job_that_fails_closes_its_models),
+        TEST(a_checkpoint_cut_off_while_it_is_read_is_refused),
         TEST(walk_serves_where_no_memory_may_become_executable),
         TEST(what_libtcc_says_is_told),
     };
