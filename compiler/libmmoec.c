@@ -208,6 +208,10 @@ const char *mmoec_engine(const struct mmoec_model *m) { return live_engine(live_
 
 void mmoec_close(struct mmoec_model *m) { close_live(live_of(m)); }
 
+static void close_owned(void *model) { close_live(model); }
+
+struct mmoe_source mmoec_source(struct mmoec_model *m) { return mmoe_memory(mmoec_record(m), close_owned, m); }
+
 uint64_t mmoec_number(const struct mmoec_model *m) { return live_number(live_of(m)); }
 
 const char *mmoec_jit_trouble(void) { return jit_trouble(); }

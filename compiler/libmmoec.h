@@ -88,8 +88,12 @@ struct mmoec_model;
    *model is NULL unless MMOEC_OK is returned; *messages is then and always set. Models of equal structure share code. */
 enum mmoec_result mmoec_jit(const char *dir, const struct mmoec_options *options, struct mmoec_model **model,
                             struct mmoec_messages **messages);
-/* Its record, whose weights and names are inside the model: valid until mmoec_close. Serve it with its own weights only. */
+/* Its record, whose weights and names are inside the model: valid until mmoec_close. Of jit, it takes weights files of its
+   structure as well (mmoe_swap); walk's takes its own weights only. */
 const struct mmoe_model *mmoec_record(const struct mmoec_model *model);
+/* For mmoe_open and mmoe_swap of libmmoe, which take the model over if they return MMOE_OK: then it is closed when nobody
+   uses it any more, and mmoec_close is not for the caller to call. */
+struct mmoe_source mmoec_source(struct mmoec_model *model);
 const char *mmoec_engine(const struct mmoec_model *model);      /* which serves: "jit" or "walk"; static */
 void mmoec_close(struct mmoec_model *model);                    /* no score may be running; NULL is fine */
 
@@ -115,11 +119,10 @@ struct mmoec_news {
 struct mmoec_watch_options {
     uint32_t size;                  /* sizeof(struct mmoec_watch_options) */
     const struct mmoec_options *model;          /* for mmoec_jit; NULL: the defaults; weights must be NULL */
-    /* Makes `next` serve. Returns the model that served before, once its last call has ended, or NULL if there was none:
-       the watch closes it. Returns `next` itself to refuse it: then the watch closes that. */
-    struct mmoec_model *(*swap)(void *user, struct mmoec_model *next);
+    struct mmoe *serve;             /* mmoe_swap gives it each new model; it must stay open until mmoec_unwatch */
+    unsigned swap_flags;            /* of mmoe_swap: MMOE_ANY_SHAPE */
     void (*tell)(void *user, const struct mmoec_news *news);    /* NULL: nobody listens; the news end with the call */
-    void *user;                     /* for both, which are called by the watch's thread */
+    void *user;                     /* for tell, which is called by the watch's thread */
     uint64_t after;                 /* what serves now (mmoec_number): only larger numbers are taken */
     int smaller;                    /* take a smaller number, too, if it is the largest that is left */
     unsigned interval_ms;           /* between looks at the directory; 0: 5000. Changes that the system tells of (inotify)
@@ -134,7 +137,7 @@ struct mmoec_watch;
    tried again while its files change. dir is copied, and what options->model points to must live until mmoec_unwatch. */
 enum mmoec_result mmoec_watch(const char *dir, const struct mmoec_watch_options *options, struct mmoec_watch **watch,
                               struct mmoec_messages **messages);
-/* Ends it: no call of swap or tell is running or will come. A model that serves is the user's. NULL is fine. */
+/* Ends it: nothing is swapped or told any more. What serves serves on. NULL is fine. */
 void mmoec_unwatch(struct mmoec_watch *watch);
 
 /* The step in the name of a model's checkpoint, or the number of its export's directory; 0 if there is none. */

@@ -3,11 +3,13 @@
  *
  * The plan, the names and the record live in an arena of the model's own; the weights in a mapping. A record's
  * functions are told nothing but where the weights are: code made by libtcc has the rest inside, walk finds it in the
- * 64 bytes before the weights. So these weights belong to this record, and no others may be given to it.
+ * 64 bytes before the weights. So walk's record takes its own weights only; that of made code takes those of any weights
+ * file of its structure.
  */
 #include "mmoec.h"
 #include "../runtime/kernels.h"
 #include "../runtime/mmoe.h"
+#include "../runtime/sha256.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +20,7 @@ struct live {
     const struct mmoe_kernels *kernels;
     const struct code *code;        /* NULL: walk */
     struct mmoe_model record;
+    unsigned char structure[32];    /* of the plan */
     struct cache_image *image;      /* in the mapping; before the weights in it, struct walked */
     char *mapping;
     size_t mapping_bytes;
@@ -112,6 +115,16 @@ static bool choose_kernels(struct job *job, struct live *l, const char *isa)
     return l->kernels != NULL;
 }
 
+/* An equal digest would permit weights from elsewhere, before which walk would look for its plan. */
+static void no_swap_of_weights(const struct live *l, unsigned char digest[32])
+{
+    struct sha256 s;
+    sha256_init(&s);
+    sha256_update(&s, "walk", 4);
+    sha256_update(&s, l->structure, sizeof l->structure);
+    sha256_final(&s, digest);
+}
+
 static void fill_record(struct job *job, struct live *l, const struct network *n)
 {
     const struct plan *p = l->plan;
@@ -131,7 +144,11 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
     r->output_names = names;
     r->scratch_bytes = (p->scratch_floats + p->test_floats) * sizeof(float);
     r->weight_floats = p->weight_floats;
-    structure_digest(p, job, r->structure);
+    structure_digest(p, job, l->structure);
+    if (l->code)
+        memcpy(r->structure, l->structure, sizeof r->structure);
+    else
+        no_swap_of_weights(l, r->structure);
     r->score = l->code ? l->code->score : walk_score;
     r->self_test = l->code ? l->code->self_test : walk_self_test;
     r->chosen_isa = l->code ? l->code->chosen_isa : isa_function(l->kernels->isa);
@@ -140,7 +157,7 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
 /* The weights and the words of the self test, from the cache or from the checkpoint. */
 static bool fill_weights(struct job *job, struct live *l, const struct network *n)
 {
-    const struct cache *c = job->options->cache ? find_cache(job, n, l->record.structure) : NULL;
+    const struct cache *c = job->options->cache ? find_cache(job, n, l->structure) : NULL;
     l->cached = c && read_cache(job, c, l->plan, l->image);
     if (!l->cached) {
         float *weights = (float *)(uintptr_t)l->record.weights;

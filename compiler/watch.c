@@ -133,14 +133,21 @@ static const char *shown_path(const struct mmoec_watch *w, const struct paths *p
     return w->candidate.exported ? p->model : p->prefix;
 }
 
+static void refuse(struct mmoec_watch *w, const struct paths *p, const struct mmoec_messages *messages)
+{
+    w->refused = true;
+    tell(w, MMOEC_REFUSED, shown_path(w, p), messages);
+}
+
 static void take(struct mmoec_watch *w, const struct paths *p, struct mmoec_model *next,
                  const struct mmoec_messages *messages)
 {
-    struct mmoec_model *old = w->options.swap(w->options.user, next);
-    mmoec_close(old);
-    w->refused = old == next;
-    if (w->refused) {
-        tell(w, MMOEC_REFUSED, shown_path(w, p), messages);
+    enum mmoe_status status = mmoe_swap(w->options.serve, mmoec_source(next), w->options.swap_flags);
+    if (status != MMOE_OK) {
+        const struct mmoec_message why = {.severity = MMOEC_ERROR, .result = MMOEC_BAD_INPUT, .tag = "swap",
+                                          .text = mmoe_status_text(status)};
+        mmoec_close(next);
+        refuse(w, p, &(struct mmoec_messages){1, &why});
         return;
     }
     w->serving = w->candidate.number;
@@ -154,12 +161,10 @@ static void try_candidate(struct mmoec_watch *w, const struct paths *p, bool set
     struct mmoec_messages *messages;
     struct mmoec_options o = w->model;
     o.weights = w->candidate.exported ? NULL : p->prefix;
-    if (mmoec_jit(p->model, &o, &next, &messages) == MMOEC_OK) {
+    if (mmoec_jit(p->model, &o, &next, &messages) == MMOEC_OK)
         take(w, p, next, messages);
-    } else if (settled) {
-        w->refused = true;
-        tell(w, MMOEC_REFUSED, shown_path(w, p), messages);
-    }
+    else if (settled)
+        refuse(w, p, messages);
     mmoec_free_messages(messages);
 }
 
@@ -284,9 +289,9 @@ static void free_watch(struct mmoec_watch *w)
 
 bool start_watch(struct job *job, const struct mmoec_watch_options *options, struct mmoec_watch **watch)
 {
-    if (!options || !options->swap || (options->model && options->model->weights)) {
+    if (!options || !options->serve || (options->model && options->model->weights)) {
         blame(job, BAD_USAGE, (struct pos){0}, "usage", NULL,
-              options && options->swap ? "a watch finds the weights itself" : "a watch needs a function that swaps");
+              options && options->serve ? "a watch finds the weights itself" : "a watch needs a served model to swap");
         return false;
     }
     struct mmoec_watch *w = new_watch(job, job->options->model, options);

@@ -40,14 +40,21 @@ static struct mmoec_model *open_model(const char *dir, const char *engine)
     return m;
 }
 
-/* Scores of a few rows; freed by the caller. */
+/* A few rows; freed by the caller. */
+static float *row_numbers(const struct mmoe_model *r)
+{
+    float *x = malloc(ROWS * r->inputs * sizeof *x);
+    for (size_t i = 0; i < ROWS * r->inputs; i++)
+        x[i] = (float)(i * 7919 % 2003) / 1000 - 1;
+    return x;
+}
+
+/* Their scores; freed by the caller. */
 static float *scores_of(const struct mmoec_model *m)
 {
     const struct mmoe_model *r = mmoec_record(m);
-    float *x = malloc(ROWS * r->inputs * sizeof *x), *y = malloc(ROWS * r->outputs * sizeof *y);
+    float *x = row_numbers(r), *y = malloc(ROWS * r->outputs * sizeof *y);
     void *scratch = aligned_alloc(64, (r->scratch_bytes + 63) / 64 * 64);
-    for (size_t i = 0; i < ROWS * r->inputs; i++)
-        x[i] = (float)(i * 7919 % 2003) / 1000 - 1;
     r->score(r->weights, x, r->inputs, ROWS, y, scratch);
     free(scratch);
     free(x);
@@ -156,6 +163,35 @@ static void files_are_written(void **state)
     assert_int_equal(mmoec_compile(models[0], NULL, "/no/such/directory/x", &m), MMOEC_SYSTEM_FAILED);
     assert_true(m->n == 1);
     mmoec_free_messages(m);
+}
+
+/* Weights that were compiled apart, for code that was made in memory; walk must refuse them. */
+static void a_weights_file_is_swapped_in(void **state)
+{
+    (void)state;
+    char path[4096 + 32], weights[4096 + 32];
+    struct mmoec_options o = defaults;
+    o.weights_in = "file";
+    snprintf(path, sizeof path, "%s/apart.c", work);
+    snprintf(weights, sizeof weights, "%s/apart.weights", work);
+    assert_int_equal(mmoec_compile(models[0], &o, path, NULL), MMOEC_OK);
+    for (int walk = mmoec_jit_trouble() != NULL; walk < 2; walk++) {
+        struct mmoec_model *m = open_model(models[0], walk ? "walk" : "jit");
+        float *y = scores_of(m);
+        struct mmoe *served;
+        assert_int_equal(mmoe_open(&served, mmoec_source(m)), MMOE_OK);
+        assert_int_equal(mmoe_swap(served, mmoe_file(weights), 0), walk ? MMOE_OTHER_MODEL : MMOE_OK);
+        struct mmoe_reader *reader;
+        assert_int_equal(mmoe_reader_new(&reader, served, NULL), MMOE_OK);
+        const struct mmoe_model *r = mmoe_record(served);
+        float *x = row_numbers(r), *z = malloc(ROWS * r->outputs * sizeof *z);
+        mmoe_score(reader, x, ROWS, z);
+        assert_memory_equal(y, z, ROWS * r->outputs * sizeof *z);
+        free(z);
+        free(x);
+        free(y);
+        mmoe_close(served);
+    }
 }
 
 /* ---- the cache ---------------------------------------------------------------------------------------------------- */
@@ -367,6 +403,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(shorter_options_are_an_older_callers),
         cmocka_unit_test(files_are_written),
+        cmocka_unit_test(a_weights_file_is_swapped_in),
         cmocka_unit_test(the_second_start_reads_the_cache),
         cmocka_unit_test(a_damaged_cache_is_ignored_and_written_anew),
         cmocka_unit_test(a_foreign_cache_is_ignored),
