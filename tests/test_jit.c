@@ -2,6 +2,8 @@
 /* Models made in memory: that libtcc's code is what runs, where it lies, that it is shared, what happens where none may
  * be made, and that its scores are those of walk. Arguments: model directories.
  */
+#include "../runtime/mmoe.h"        /* before one_job.h, whose end() a parameter there would hide */
+
 #include "one_job.h"
 
 #include <stdio.h>
@@ -9,7 +11,6 @@
 #include <sys/wait.h>
 
 #include "../runtime/kernels.h"
-#include "../runtime/mmoe.h"
 
 #ifndef PR_SET_MDWE
 #define PR_SET_MDWE 65

@@ -201,22 +201,23 @@ static void expect_scores_of(const char *path, const char *prefix)
 {
     struct mmoec_options o = {.size = sizeof o, .engine = "walk-plain", .weights = prefix};
     struct mmoec_model *m = NULL;
+    struct mmoe_reader *reader;
     assert_int_equal(mmoec_jit(path, &o, &m, NULL), MMOEC_OK);
-    const struct mmoe_model *r = mmoec_record(m), *both[2] = {r, mmoe_record(served.m)};
-    float *x = calloc(ROWS * r->inputs, sizeof *x), *y[2];
-    void *scratch = aligned_alloc(64, (r->scratch_bytes + both[1]->scratch_bytes + 63) / 64 * 64);
+    assert_int_equal(mmoe_reader_new(&reader, served.m, NULL), MMOE_OK);
+    const struct mmoe_model *r = mmoec_record(m);
+    float *x = calloc(ROWS * r->inputs, sizeof *x);
+    float *y = calloc(ROWS * r->outputs, sizeof *y), *z = calloc(ROWS * r->outputs, sizeof *z);
+    void *scratch = aligned_alloc(64, (r->scratch_bytes + 63) / 64 * 64);
     for (size_t i = 0; i < ROWS * r->inputs; i++)
         x[i] = (float)(i % 17) - 8;
-    for (int k = 0; k < 2; k++) {
-        r = both[k];
-        y[k] = calloc(ROWS * r->outputs, sizeof *y[k]);
-        r->score(r->weights, x, r->inputs, ROWS, y[k], scratch);
-    }
-    assert_memory_equal(y[0], y[1], ROWS * r->outputs * sizeof *y[0]);
-    free(y[0]);
-    free(y[1]);
+    r->score(r->weights, x, r->inputs, ROWS, y, scratch);
+    mmoe_score(reader, x, ROWS, z);
+    assert_memory_equal(y, z, ROWS * r->outputs * sizeof *y);
     free(scratch);
+    free(z);
+    free(y);
     free(x);
+    mmoe_reader_free(reader);
     mmoec_close(m);
 }
 
