@@ -91,6 +91,18 @@ static void fill_head(const struct cache *c, const struct plan *p, struct cache_
     memcpy(head->structure, c->structure, sizeof head->structure);
 }
 
+/* One call reads two gigabytes at most. */
+static bool read_all(int fd, char *to, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t n = pread(fd, to + done, bytes - done, (off_t)done);
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return true;
+}
+
 static const char *trouble_with(const struct cache *c, const struct plan *p, const struct file *f,
                                 struct cache_image *to)
 {
@@ -99,7 +111,7 @@ static const char *trouble_with(const struct cache *c, const struct plan *p, con
     fill_head(c, p, &want);
     if (f->bytes != cache_bytes(p))
         return "it has another length";
-    if (pread(f->fd, to, cache_bytes(p), 0) != (ssize_t)cache_bytes(p))
+    if (!read_all(f->fd, (char *)to, cache_bytes(p)))
         return "it cannot be read";
     if (memcmp(to, &want, sizeof want) != 0)
         return "it is of another checkpoint, config or version";

@@ -220,6 +220,8 @@ static struct {
     struct shared_code *codes;
     char *memory, *next, *end;      /* of the compilation that runs */
     char *executable, *executable_end;      /* what libtcc wants to be executable */
+    char *mapping;                  /* for code, until it is a struct shared_code's */
+    size_t mapping_bytes;
     jmp_buf gave_up;                /* where its exit leads */
     bool broken;                    /* it was left while it held its own lock: it cannot be used again */
     char said[200];                 /* its first message */
@@ -320,6 +322,20 @@ static char *map(size_t bytes)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Memory for code; given back by forget_mapping() unless the code is finished. */
+static char *map_code(size_t bytes)
+{
+    tcc.mapping_bytes = bytes;
+    return tcc.mapping = map(bytes);
+}
+
+static void forget_mapping(void)
+{
+    if (tcc.mapping)
+        munmap(tcc.mapping, tcc.mapping_bytes);
+    tcc.mapping = NULL;
+}
+
 static size_t whole_pages(size_t bytes)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -400,15 +416,13 @@ static struct shared_code *link_code(TCCState *s, const char *text, const struct
         return NULL;
     size_t head = whole_pages(sizeof(struct shared_code) + strlen(text) + 1);
     size_t bytes = head + whole_pages((size_t)code_bytes);
-    char *start = map(bytes);
+    char *start = map_code(bytes);
     if (!start)
         return NULL;
     struct shared_code *c = finish(start, bytes, head, text, k);
-    if (tcc_relocate(s, start + head) >= 0 && find_functions(s, &c->code) &&
-        make_executable(start + head, start + bytes))
-        return c;
-    munmap(start, bytes);
-    return NULL;
+    bool good = tcc_relocate(s, start + head) >= 0 && find_functions(s, &c->code) &&
+                make_executable(start + head, start + bytes);
+    return good ? c : NULL;
 }
 
 #else
@@ -419,17 +433,14 @@ static struct shared_code *link_code(TCCState *s, const char *text, const struct
     if (tcc_relocate(s) < 0 || !tcc.executable || !make_executable(tcc.executable, tcc.executable_end))
         return NULL;
     size_t bytes = whole_pages(sizeof(struct shared_code) + strlen(text) + 1);
-    char *start = map(bytes);
+    char *start = map_code(bytes);
     if (!start)
         return NULL;
     struct shared_code *c = finish(start, bytes, 0, text, k);
     c->state = s;
     c->state_memory = tcc.memory;
     c->state_bytes = (size_t)(tcc.end - tcc.memory);
-    if (find_functions(s, &c->code))
-        return c;
-    munmap(start, bytes);
-    return NULL;
+    return find_functions(s, &c->code) ? c : NULL;
 }
 
 #endif
@@ -459,6 +470,9 @@ static struct shared_code *compile_text(const char *text, const struct mmoe_kern
     }
     if (!c || !c->state)
         forget_compilation();
+    if (!c)
+        forget_mapping();
+    tcc.mapping = NULL;
     return c;
 }
 
