@@ -17,6 +17,8 @@
 
 /* ---- threads --------------------------------------------------------------------------------------------------- */
 
+#define LOOKS 500               /* sched_yield's: some 100 us */
+
 struct pool {
     struct mmoe_pool face;
     pthread_mutex_t busy;           /* held by the thread whose work it is */
@@ -25,7 +27,7 @@ struct pool {
     void (*task)(void *work, size_t t);
     void *work;
     size_t next;                    /* number of the next thread to join; face.threads: none may */
-    size_t inside;                  /* threads at work, without the one that brought it */
+    atomic_size_t inside;           /* threads at work, without the one that brought it; written under the lock */
     int ending;
     size_t n_workers;
     pthread_t workers[];            /* [face.threads - 1] */
@@ -41,11 +43,11 @@ static void *worker(void *argument)
         if (p->ending)
             break;
         const size_t t = p->next++;
-        p->inside++;
+        atomic_fetch_add_explicit(&p->inside, 1, memory_order_relaxed);
         pthread_mutex_unlock(&p->lock);
         p->task(p->work, t);
         pthread_mutex_lock(&p->lock);
-        if (--p->inside == 0)
+        if (atomic_fetch_sub_explicit(&p->inside, 1, memory_order_release) == 1)
             pthread_cond_signal(&p->left);
     }
     pthread_mutex_unlock(&p->lock);
@@ -62,11 +64,19 @@ static void open_work(struct pool *p, void (*task)(void *work, size_t t), void *
     pthread_cond_broadcast(&p->wake);
 }
 
+/* The others end soon after the first, which therefore looks for a while before it sleeps: to be woken takes some 50 us.
+   Acquires what they wrote. */
 static void close_work(struct pool *p)
 {
     pthread_mutex_lock(&p->lock);
     p->next = p->face.threads;
-    while (p->inside > 0)
+    pthread_mutex_unlock(&p->lock);
+    for (int i = 0; i < LOOKS && atomic_load_explicit(&p->inside, memory_order_acquire) > 0; i++)
+        sched_yield();
+    if (atomic_load_explicit(&p->inside, memory_order_acquire) == 0)
+        return;
+    pthread_mutex_lock(&p->lock);
+    while (atomic_load_explicit(&p->inside, memory_order_acquire) > 0)
         pthread_cond_wait(&p->left, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
@@ -183,9 +193,12 @@ static void score_parts(void *work, size_t t)
 static size_t count_parts(const struct mmoe_model *m, size_t rows, size_t threads)
 {
     const double work = (double)rows * (double)m->weight_floats; /* a multiply-add for each weight */
-    const size_t most = threads * PARTS_A_THREAD;
-    const size_t parts = rows / PART_ROWS < most ? rows / PART_ROWS : most;
-    return work / PART_WORK < (double)parts ? (size_t)(work / PART_WORK) : parts;
+    size_t parts = threads * PARTS_A_THREAD;
+    if (parts > rows / PART_ROWS)
+        parts = rows / PART_ROWS;
+    if ((double)parts > work / PART_WORK)
+        parts = (size_t)(work / PART_WORK);
+    return parts > threads ? parts - parts % threads : parts; /* as many for each */
 }
 
 void mmoe_score_parallel(const struct mmoe_pool *pool, const struct mmoe_model *model, const float *x, size_t rows,

@@ -394,6 +394,50 @@ static void a_pool_may_be_the_callers(void **state)
         check_batches(&(const struct mmoe_pool){3, run_in_turn, &calls});
 }
 
+/* Parts of a batch, as they were scored: where each begins, and its rows. */
+static size_t n_parts, part_rows[64];
+static const float *part_x[64];
+
+static void note_part(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch)
+{
+    part_x[n_parts] = x;
+    part_rows[n_parts++] = rows;
+    score(weights, x, xs, rows, y, scratch);
+}
+
+/* Whole tiles of 8 rows but the last, as many parts for each thread, none larger than another by more than a tile. */
+static void parts_are_even(void **state)
+{
+    (void)state;
+    enum { MOST = 1100, THREADS = 3 };
+    static float x[2 * MOST], y[MOST * OUTPUTS];
+    size_t calls = THREADS;
+    struct model *m = new_model(3, 256);
+    m->record.weight_floats = 1 << 20;
+    m->record.score = note_part;
+    void *scratch = aligned_alloc(64, MMOE_PARALLEL_SCRATCH(&m->record, THREADS));
+    for (size_t rows = 1; rows <= MOST; rows++) {
+        n_parts = 0;
+        mmoe_score_parallel(&(const struct mmoe_pool){THREADS, run_in_turn, &calls}, &m->record, x, rows, y, scratch);
+        size_t sum = 0, least = SIZE_MAX, most = 0;
+        for (size_t i = 0; i < n_parts; i++) {
+            assert_ptr_equal(part_x[i], x + 2 * sum); /* in turn, for the threads do */
+            assert_int_equal(sum % 8, 0);
+            sum += part_rows[i];
+            most = part_rows[i] > most ? part_rows[i] : most;
+            least = i + 1 < n_parts && part_rows[i] < least ? part_rows[i] : least;
+        }
+        assert_int_equal(sum, rows);
+        if (n_parts > 1) {
+            assert_true(most - least <= 8 && part_rows[n_parts - 1] + 16 > most);
+            assert_true(n_parts < THREADS || n_parts % THREADS == 0);
+        }
+    }
+    assert_true(n_parts > THREADS);
+    free(scratch);
+    end_model(m);
+}
+
 struct sharer {
     pthread_t id;
     struct mmoe_reader *reader;
@@ -471,6 +515,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(several_threads_swap),
         cmocka_unit_test(a_pool_scores_every_row),
         cmocka_unit_test(a_pool_may_be_the_callers),
+        cmocka_unit_test(parts_are_even),
         cmocka_unit_test(several_readers_share_a_pool),
         cmocka_unit_test(pools_that_cannot_be),
     };
