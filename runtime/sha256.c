@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* sha256.c: SHA-256, plainly.
+/* sha256.c: SHA-256, plainly; sha256_x86.c: its blocks by the processor's own instructions.
  *
  * Names and steps are those of FIPS 180-4; the section is said beside each.
  */
@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of 64 primes. */
-static const uint32_t constants[64] = {
+const uint32_t sha256_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -46,11 +46,28 @@ static void add_block(uint32_t h[8], const unsigned char block[64])
     uint32_t a = h[0], b = h[1], c = h[2], d = h[3], e = h[4], f = h[5], g = h[6], last = h[7];
     for (int t = 0; t < 64; t++) {
         uint32_t t1 = last + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) +
-                      constants[t] + w[t];
+                      sha256_constants[t] + w[t];
         uint32_t t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
         last = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
     }
     h[0] += a, h[1] += b, h[2] += c, h[3] += d, h[4] += e, h[5] += f, h[6] += g, h[7] += last;
+}
+
+void sha256_blocks_plain(uint32_t h[8], const unsigned char *blocks, size_t n)
+{
+    for (; n > 0; n--, blocks += 64)
+        add_block(h, blocks);
+}
+
+static void add_blocks(uint32_t h[8], const unsigned char *blocks, size_t n)
+{
+#if defined __x86_64__
+    if (sha256_x86_runs()) {
+        sha256_blocks_x86(h, blocks, n);
+        return;
+    }
+#endif
+    sha256_blocks_plain(h, blocks, n);
 }
 
 /* 5.3.3. */
@@ -71,9 +88,12 @@ void sha256_update(struct sha256 *s, const void *bytes, size_t length)
     if (waiting + length >= 64) {
         size_t n = 64 - waiting;
         memcpy(s->block + waiting, p, n);
-        add_block(s->h, s->block);
-        for (p += n, length -= n; length >= 64; p += 64, length -= 64)
-            add_block(s->h, p);
+        add_blocks(s->h, s->block, 1);
+        p += n;
+        length -= n;
+        add_blocks(s->h, p, length / 64);
+        p += length / 64 * 64;
+        length %= 64;
         waiting = 0;
     }
     if (length) /* p may be NULL otherwise */

@@ -20,4 +20,12 @@ void sha256_final(struct sha256 *s, unsigned char digest[32]);
 
 void sha256(const void *bytes, size_t length, unsigned char digest[32]);
 
+/* FIPS 180-4, 6.2.2 for n blocks of 64 bytes: plainly, and by the processor's own instructions where sha256_x86_runs() says
+   that it has them. The functions above choose. */
+void sha256_blocks_plain(uint32_t h[8], const unsigned char *blocks, size_t n);
+void sha256_blocks_x86(uint32_t h[8], const unsigned char *blocks, size_t n);
+int sha256_x86_runs(void);
+
+extern const uint32_t sha256_constants[64];
+
 #endif

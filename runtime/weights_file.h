@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* weights_file.h: the file of weights beside generated code; mmoec writes it, libmmoe maps it.
+/* weights_file.h: the file of weights beside generated code; mmoec writes it, libmmoe reads it.
  *
  *   0    magic            8 bytes
  *   8    abi, n_expected  uint32 each
@@ -29,7 +29,7 @@ struct weights_header {
     unsigned char structure[32], weights_digest[32], more_zeros[32];
 };
 
-/* Where the numbers begin: at a multiple of 64, aligned once the file is mapped. */
+/* Where the numbers begin: at a multiple of 64, so that a file that is mapped has them aligned. */
 static inline size_t weights_file_numbers(uint32_t n_expected)
 {
     return (sizeof(struct weights_header) + (size_t)n_expected * 4 + 63) / 64 * 64;
