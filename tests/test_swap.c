@@ -32,7 +32,7 @@ struct model {
     float *weights;             /* [1] */
 };
 
-static atomic_int alive, scored_after_end, broken_tiles;
+static atomic_int alive, scored_after_end;
 
 /* Uses all of its scratch, and its weights twice: at the beginning and at the end. */
 static void score(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch)
@@ -40,7 +40,6 @@ static void score(const void *weights, const float *x, size_t xs, size_t rows, f
     const volatile float *w = weights;
     const size_t n = (size_t)w[1] / sizeof(float);
     float *s = scratch;
-    atomic_fetch_add(&broken_tiles, rows % 8 != 0);
     for (size_t r = 0; r < rows; r++) {
         for (size_t i = 0; i < n; i++)
             s[i] = w[0];
@@ -355,11 +354,9 @@ static void check_batches(const struct mmoe_pool *pool)
         x[2 * i] = (float)i;
     for (size_t rows = 0; rows <= MOST; rows += rows < 100 ? 1 : 37) {
         memset(y, 0xff, sizeof y);
-        atomic_store(&broken_tiles, 0);
         mmoe_score_parallel(pool, &m->record, x, rows, y, scratch);
         for (size_t i = 0; i < rows * OUTPUTS; i++)
             assert_true(y[i] == 3 * x[2 * (i / OUTPUTS)]);
-        assert_int_equal(atomic_load(&broken_tiles), rows % 8 != 0); /* the last part's, if any */
         const uint32_t untouched = UINT32_MAX;
         for (size_t i = rows * OUTPUTS; i < (MOST + 1) * OUTPUTS; i++)
             assert_memory_equal(&y[i], &untouched, sizeof untouched);
@@ -490,12 +487,29 @@ static void several_readers_share_a_pool(void **state)
     assert_int_equal(atomic_load(&alive), 0);
 }
 
+/* More stack than a machine has: no thread can start. */
+static void refuse_threads(size_t stack)
+{
+    pthread_attr_t attributes;
+    assert_int_equal(pthread_getattr_default_np(&attributes), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, stack), 0);
+    assert_int_equal(pthread_setattr_default_np(&attributes), 0);
+    pthread_attr_destroy(&attributes);
+}
+
 static void pools_that_cannot_be(void **state)
 {
     (void)state;
     struct mmoe_pool *pool = (struct mmoe_pool *)1;
     assert_int_equal(mmoe_pool_new(&pool, SIZE_MAX), MMOE_NO_MEMORY);
     assert_null(pool);
+    refuse_threads((size_t)1 << 46);
+    pool = (struct mmoe_pool *)1;
+    assert_int_equal(mmoe_pool_new(&pool, 3), MMOE_NO_MEMORY);
+    assert_null(pool);
+    refuse_threads(1 << 20);
+    assert_int_equal(mmoe_pool_new(&pool, 3), MMOE_OK);
+    mmoe_pool_free(pool);
     mmoe_pool_free(NULL);
     mmoe_reader_free(NULL);
     mmoe_close(NULL);
