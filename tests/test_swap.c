@@ -34,15 +34,15 @@ struct model {
 
 static atomic_int alive, scored_after_end;
 
-/* Uses all of its scratch, and its weights twice: at the beginning and at the end. */
+/* Uses its scratch up to the end, and its weights twice: at the beginning and at the end. */
 static void score(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch)
 {
     const volatile float *w = weights;
     const size_t n = (size_t)w[1] / sizeof(float);
     float *s = scratch;
     for (size_t r = 0; r < rows; r++) {
-        for (size_t i = 0; i < n; i++)
-            s[i] = w[0];
+        for (size_t i = 0; i < OUTPUTS; i++)
+            s[(i + 1) * n / OUTPUTS - 1] = w[0];
         for (size_t i = 0; i < OUTPUTS; i++)
             y[r * OUTPUTS + i] = s[(i + 1) * n / OUTPUTS - 1] * x[r * xs];
         if (w[0] < 0)
@@ -277,8 +277,9 @@ static void swap_under(size_t threads)
     }
     for (int i = 2; i < n_swaps + 2 || fewest_calls(scorers, threads) < 2000; i++) {
         atomic_store(&begun, i);
-        /* Sizes of scratch go up and down, and sometimes beyond all before. */
-        assert_int_equal(swap_to(m, (float)i, 64 + (size_t)(i % 7 * 64 + (i < 10000 ? i / 64 * 16 : 0))), MMOE_OK);
+        /* Sizes of scratch go up and down, and each second time beyond all before. */
+        const size_t scratch_bytes = i % 2 || i > 10000 ? 64 : 64 * (size_t)i;
+        assert_int_equal(swap_to(m, (float)i, scratch_bytes), MMOE_OK);
         atomic_store(&finished, i);
         assert_int_equal(atomic_load(&alive), 1);
     }
@@ -497,6 +498,35 @@ static void refuse_threads(size_t stack)
     pthread_attr_destroy(&attributes);
 }
 
+struct slow {
+    atomic_int begun, ended;
+};
+
+static void slow_task(void *work, size_t t)
+{
+    struct slow *s = work;
+    atomic_fetch_add(&s->begun, 1);
+    if (t > 0)
+        usleep(20000); /* longer than anybody looks before he sleeps */
+    else
+        while (atomic_load(&s->begun) < 2)
+            usleep(100);
+    atomic_fetch_add(&s->ended, 1);
+}
+
+static void a_pool_waits_for_its_slowest(void **state)
+{
+    (void)state;
+    struct mmoe_pool *pool;
+    assert_int_equal(mmoe_pool_new(&pool, 3), MMOE_OK);
+    for (int i = 0; i < 5; i++) {
+        struct slow s = {0};
+        pool->run(pool->context, slow_task, &s);
+        assert_int_equal(atomic_load(&s.ended), atomic_load(&s.begun));
+    }
+    mmoe_pool_free(pool);
+}
+
 static void pools_that_cannot_be(void **state)
 {
     (void)state;
@@ -531,6 +561,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_pool_may_be_the_callers),
         cmocka_unit_test(parts_are_even),
         cmocka_unit_test(several_readers_share_a_pool),
+        cmocka_unit_test(a_pool_waits_for_its_slowest),
         cmocka_unit_test(pools_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
