@@ -22,7 +22,7 @@ const char *comment_text(struct job *job, const char *text)
     return safe;
 }
 
-static const char *hex(struct job *job, const unsigned char digest[32])
+const char *hex(struct job *job, const unsigned char digest[32])
 {
     struct text t = {.arena = &job->arena};
     for (int i = 0; i < 32; i++)
@@ -77,10 +77,10 @@ static void changes(const struct plan *p, const struct model *original, struct t
 {
     text_print(to, " * Changed on the way: %d batch norms folded into the dense layers before them; %d dense layers laid\n"
                    " * side by side as %d, %d of them several equal experts at once; weights in panels of %s columns,\n"
-                   " * padded to 8 with zeros.\n",
+                   " * padded to %d with zeros.\n",
                count_ops(original, OP_batch_norm, false), count_ops(original, OP_dense, false),
                count_ops(p->model, OP_dense, false), count_ops(p->model, OP_dense, true),
-               p->small ? "all" : "48");
+               p->target->narrow ? "4" : p->small ? "all" : "48", p->target->narrow ? 4 : 8);
 }
 
 static void choices(const struct plan *p, struct text *to)
@@ -89,13 +89,17 @@ static void choices(const struct plan *p, struct text *to)
                p->target->name, p->target->about, p->rows.block, p->scratch_floats * sizeof(float));
 }
 
-static void contract(struct text *to)
+static void contract(const struct plan *p, struct text *to)
 {
+    bool fused = strcmp(p->numerics->name, "fma32") == 0;
     text_print(to,
                " * Contract: a row's scores depend on that row alone and are the same bits in any batch, on any instruction\n"
-               " * set, with any compiler (floats rounded to nearest, subnormals on). A dense output is one chain of fused\n"
-               " * multiply-adds from its bias, inputs in order. Nothing is allocated, nothing fails, no libm is called. A\n"
-               " * NaN stays in its row; a score that is NaN is exactly 0x7fc00000.\n");
+               " * set, with any compiler (floats rounded to nearest, subnormals on). A dense output is one chain of %s\n"
+               " * from its bias, inputs in order. Nothing is allocated, nothing fails, no libm is called. A NaN stays in its\n"
+               " * row; a score that is NaN is exactly 0x7fc00000.\n",
+               fused ? "fused\n * multiply-adds" : "products\n * and sums, each rounded,");
+    if (!fused)
+        text_print(to, " * Contracting a product and a sum breaks this class of arithmetic: no -ffp-contract=fast with clang.\n");
 }
 
 void add_banner(struct job *job, const struct plan *p, const struct weights *w, const struct provenance *from,
@@ -117,6 +121,6 @@ void add_banner(struct job *job, const struct plan *p, const struct weights *w, 
     changes(p, from->original, to);
     choices(p, to);
     text_print(to, " *\n");
-    contract(to);
+    contract(p, to);
     text_print(to, " */\n");
 }

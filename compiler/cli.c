@@ -26,8 +26,8 @@ static const struct command {
 };
 
 /* Options with a letter have its code, so that -oOUT is understood as well. */
-enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_MD, O_MF, O_DUMP,
-          O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_PLAN,
+enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_PROOF, O_MD, O_MF,
+          O_DUMP, O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_PLAN,
           O_FORM, O_BATCH, O_HELP, O_VERSION, O_MAN };
 
 static const char *const places[] = {"c", "file", NULL};
@@ -46,6 +46,7 @@ static const struct option_row {
     {O_TARGET, COMPILE | INSPECT | VERIFY | BENCH, "target", "NAME", "the kind of machine", NULL},
     {O_WEIGHTS_IN, COMPILE, "weights-in", "PLACE", "c: in the C file (default); file: beside it", places},
     {O_NUMERICS, COMPILE | VERIFY | BENCH, "numerics", "CLASS", "the class of arithmetic", NULL},
+    {O_PROOF, COMPILE, "proof", NULL, "write OUT_proof.c, a driver for Frama-C: see docs/firmware.md", NULL},
     {O_MD, COMPILE, "MD", NULL, "write what OUT depends on, for make, to OUT.d", NULL},
     {O_MF, COMPILE, "MF", "FILE", "write it to FILE instead", NULL},
     {O_DUMP, COMPILE, "dump", "STAGE", "print what a stage made to standard output", dump_stages},
@@ -336,6 +337,7 @@ static void set_option(struct options *o, enum id id, const char *value)
     case O_TARGET: o->target = value; return;
     case O_WEIGHTS_IN: o->weights_in = value; return;
     case O_NUMERICS: o->numerics = value; return;
+    case O_PROOF: o->proof = true; return;
     case O_MD: o->depfile = o->depfile ? o->depfile : ""; return;
     case O_MF: o->depfile = value; return;
     case O_DUMP: o->dump = value; return;
@@ -372,6 +374,8 @@ static bool check_options(struct job *job, const struct command *c, const struct
         usage(job, NULL, "--dump and -o - both write to standard output");
     else if (c->bit == COMPILE && to_stdout && o->weights_in && strcmp(o->weights_in, "file") == 0)
         usage(job, NULL, "--weights-in file needs the name of a file: -o OUT");
+    else if (o->proof && (!o->output || to_stdout || (o->weights_in && strcmp(o->weights_in, "file") == 0)))
+        usage(job, NULL, "--proof needs the name of a file, -o OUT, and the weights in it");
     else if (c->bit == COMPILE && o->depfile && !*o->depfile && (!o->output || to_stdout))
         usage(job, NULL, "-MD needs the name of a file: -o OUT, or -MF FILE");
     else if (c->bit == SCORE && !o->features)

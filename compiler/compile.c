@@ -169,7 +169,10 @@ struct generated *compile(struct job *job, const struct network *n)
         print_plan(p, &job->dump);
     struct weights *w = pack(job, p);
     struct expected *e = w ? expect(job, p, w) : NULL;
-    return e ? emit(job, p, w, e, &n->from) : NULL;
+    struct generated *g = e ? emit(job, p, w, e, &n->from) : NULL;
+    if (g && job->options->proof && !add_proof(job, p, &n->from, &g->proof))
+        return NULL;
+    return g;
 }
 
 double now(void)

@@ -54,7 +54,7 @@ static struct instance wanted(const struct emitter *e, bool lanes, const struct 
     struct instance i = {.lanes = lanes, .kernel = st->kernel};
     if (st->kernel == KERNEL_act)
         i.act = st->act;
-    if (!e->sizes_in_calls)
+    if (!e->sizes_in_calls && st->kernel != KERNEL_narrow)
         i = (struct instance){lanes, i.kernel, i.act, st->in, st->out, st->experts, st->panel, st->room, st->relu, NULL};
     return i;
 }
@@ -89,7 +89,7 @@ static const char *instance_name(struct emitter *e, const struct instance *i)
     const char *what = i->kernel == KERNEL_act ? print(e, "act_%s", act_name(i->act)) : kernel_name(i->kernel);
     if (i->lanes)
         what = print(e, "%s_lanes", what);
-    if (e->sizes_in_calls || i->kernel == KERNEL_ziln)
+    if (e->sizes_in_calls || i->kernel == KERNEL_ziln || i->kernel == KERNEL_narrow)
         return what;
     if (i->kernel == KERNEL_dense)
         return print(e, "%s_%d_%d%s%s", what, i->in, i->out, relu_name(e, i), i->room > i->out ? "_pad" : "");
@@ -118,7 +118,7 @@ static void find_instances(struct emitter *e)
 
 static const char *stride(struct emitter *e, const struct place *at)
 {
-    return at->region == IN_X ? "xs" : print(e, "%zu", at->stride);
+    return at->region == IN_X && !e->p->target->narrow ? "xs" : print(e, "%zu", at->stride);
 }
 
 static const char *at(struct emitter *e, const struct place *at)
@@ -182,11 +182,14 @@ static void add_map(struct emitter *e, const struct form *f, const char *how)
 
 static const char *row_arguments(struct emitter *e, const struct step *st)
 {
+    const char *rows = e->p->target->narrow ? "1" : "rows";
     if (st->kernel == KERNEL_mix)
-        return print(e, "%s, %s, s, experts_%d, rows, %s, %s", at(e, &st->g), stride(e, &st->g), st->list, at(e, &st->y),
-                     stride(e, &st->y));
+        return print(e, "%s, %s, s, experts_%d, %s, %s, %s", at(e, &st->g), stride(e, &st->g), st->list, rows,
+                     at(e, &st->y), stride(e, &st->y));
+    if (st->kernel == KERNEL_narrow)
+        return print(e, "%s, w + %zu, %s, %d, %d, %d", at(e, &st->x), st->w, at(e, &st->y), st->in, st->out, st->relu > 0);
     const char *w = st->kernel == KERNEL_dense || st->kernel == KERNEL_dice ? print(e, "w + %zu, ", st->w) : "";
-    return print(e, "%s, %s, rows, %s%s, %s", at(e, &st->x), stride(e, &st->x), w, at(e, &st->y), stride(e, &st->y));
+    return print(e, "%s, %s, %s, %s%s, %s", at(e, &st->x), stride(e, &st->x), rows, w, at(e, &st->y), stride(e, &st->y));
 }
 
 static const char *lanes_arguments(struct emitter *e, const struct step *st)
@@ -219,7 +222,9 @@ static const char *body(const struct emitter *e) { return straight(e) ? "BLOCK_B
 
 static void add_blocks(struct emitter *e)
 {
-    const char *const arguments = "const float *w, const float *x, size_t xs, size_t rows, float *y, float *s";
+    const char *const arguments = e->p->target->narrow
+                                      ? "const float *w, const float *x, float *y, float *s"
+                                      : "const float *w, const float *x, size_t xs, size_t rows, float *y, float *s";
     text_print(e->to, "%s void block__%s(%s)\n{\n", body(e), e->isa, arguments);
     add_calls(e, &e->p->rows, false);
     text_print(e->to, "}\n\n");
@@ -256,6 +261,7 @@ static void add_math(struct emitter *e)
 {
     static const struct { enum kernel kernel; const char *function; } calls[] = {
         {KERNEL_dice, "v_dice"}, {KERNEL_softmax, "v_exp"}, {KERNEL_ziln, "v_ziln"},
+        {KERNEL_store, "v_one_nan"},
     };
     const char **names = NEW_ARRAY(e->job, COUNT(calls) + (size_t)e->n_instances, const char *);
     int n = 0;
@@ -366,6 +372,7 @@ static const char *about(struct emitter *e, const struct instance *k)
     case KERNEL_dense:
         return e->sizes_in_calls ? "y = x W + b, then relu of the first columns: in inputs, out columns."
                                  : print(e, "y = x W + b%s: %d inputs, %s.", then_relu(e, k), k->in, columns);
+    case KERNEL_narrow: return "A row of y = x W + b, then relu if asked for: in inputs, out columns, four at a time.";
     case KERNEL_act: return print(e, "y = %s(x): %s.", act_name(k->act), columns);
     case KERNEL_dice: return print(e, "EasyRec's Dice: %s.", columns);
     case KERNEL_softmax: return print(e, "y = exp(x - max x) / sum: %s.", columns);
@@ -400,6 +407,14 @@ static int dense_words(struct emitter *e, const struct instance *k, struct word 
     words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out, size_t room, size_t panel, size_t relu" : ""};
     words[n++] = (struct word){"PANEL_ROWS", print(e, straight(e) ? "tile_columns__%s" : "panel_rows__%s", e->isa)};
     return n;
+}
+
+static void add_narrow(struct emitter *e, const struct instance *k)
+{
+    const struct word words[] = {{"ROW_NAME", print(e, "%s__%s", k->name, e->isa)}};
+    text_print(e->to, "/* %s Template: %s. */\n", about(e, k), template_file(k->kernel));
+    template_add(e->job, e->to, template_file(k->kernel), "row", e->isa, words, (int)COUNT(words));
+    text_print(e->to, "\n");
 }
 
 static void add_kernel(struct emitter *e, const struct instance *k)
@@ -447,6 +462,7 @@ static void add_score_of_isa(struct emitter *e)
     const struct word rows[] = {
         {"SCORE_ISA", score}, {"BLOCK", block}, {"ROW_BLOCK", print(e, "%d", e->p->rows.block)}, {"OUTPUTS", outputs},
     };
+    const struct word one_row[] = {{"SCORE_ISA", score}, {"BLOCK", block}, {"OUTPUTS", outputs}};
     const struct word lanes[] = {
         {"SCORE_ISA", score}, {"BLOCK", straight(e) ? few : block}, {"LANES_BLOCK", print(e, "lanes__%s", e->isa)},
         {"LANES_FROM", print(e, "%d", lanes_from(e->p, e->isa))}, {"OUTPUTS", outputs},
@@ -455,8 +471,24 @@ static void add_score_of_isa(struct emitter *e)
         add_few(e, few, block, outputs);
     if (e->in_lanes)
         template_add(e->job, e->to, "frame.c", "score_lanes", NULL, lanes, (int)COUNT(lanes));
+    else if (e->p->target->narrow)
+        template_add(e->job, e->to, "frame.c", "score_rows", NULL, one_row, (int)COUNT(one_row));
     else
         template_add(e->job, e->to, "frame.c", "score", NULL, rows, (int)COUNT(rows));
+    text_print(e->to, "\n");
+}
+
+static bool dispatches(const struct emitter *e) { return e->p->target->isas[1] != NULL; }
+
+static bool muladd(const struct emitter *e) { return strcmp(e->p->numerics->name, "muladd32") == 0; }
+
+static void add_words(struct emitter *e)
+{
+    template_add(e->job, e->to, "simd.h", print(e, "words_%s", e->isa), NULL, NULL, 0);
+    text_print(e->to, "\n");
+    if (strcmp(e->isa, "plain") != 0)
+        return;
+    template_add(e->job, e->to, "simd.h", muladd(e) ? "muladd_plain" : "fma_plain", NULL, NULL, 0);
     text_print(e->to, "\n");
 }
 
@@ -466,16 +498,19 @@ static void add_isa(struct emitter *e, const char *isa)
     e->in_lanes = lanes_from(e->p, isa) < INT_MAX;
     bool x86 = strncmp(isa, "avx", 3) == 0;
     text_print(e->to, "/* ---- %s ---- */\n\n%s", isa, x86 ? "#if defined __x86_64__\n" : "");
-    template_add(e->job, e->to, "simd.h", print(e, "words_%s", isa), NULL, NULL, 0);
-    text_print(e->to, "\n");
+    add_words(e);
     add_math(e);
-    add_tiles(e);
+    if (uses(e, KERNEL_dense))
+        add_tiles(e);
     for (int i = 0; i < e->n_instances; i++)
-        if (e->in_lanes || !e->instances[i].lanes)
+        if (e->instances[i].kernel == KERNEL_narrow)
+            add_narrow(e, &e->instances[i]);
+        else if (e->in_lanes || !e->instances[i].lanes)
             add_kernel(e, &e->instances[i]);
     add_blocks(e);
     add_score_of_isa(e);
-    template_add(e->job, e->to, "simd.h", "undef_words", NULL, NULL, 0);
+    if (dispatches(e))              /* another section may follow */
+        template_add(e->job, e->to, "simd.h", "undef_words", NULL, NULL, 0);
     text_print(e->to, "%s\n", x86 ? "#endif\n" : "");
 }
 
@@ -521,8 +556,6 @@ static bool has_isa(const struct target *t, const char *prefix)
     return false;
 }
 
-static bool dispatches(const struct emitter *e) { return e->p->target->isas[1] != NULL; }
-
 static void add_includes(struct emitter *e)
 {
     text_print(e->to, "#include \"%s.h\"\n\n%s", e->from->file_name, dispatches(e) ? "#include <stdatomic.h>\n" : "");
@@ -533,12 +566,22 @@ static void add_includes(struct emitter *e)
     text_print(e->to, "\n");
     template_add(e->job, e->to, "frame.c", "checks", NULL, NULL, 0);
     text_print(e->to, "\n");
+    if (muladd(e)) {
+        template_add(e->job, e->to, "frame.c", "muladd", NULL, NULL, 0);
+        text_print(e->to, "\n");
+    }
     template_add(e->job, e->to, "frame.c", "visibility", NULL, NULL, 0);
     text_print(e->to, "\n");
+    if (e->p->target->narrow) {
+        template_add(e->job, e->to, "frame.c", "section", NULL, NULL, 0);
+        text_print(e->to, "\n");
+    }
     template_add(e->job, e->to, "simd.h", "compiler", NULL, NULL, 0);
     text_print(e->to, "\n");
-    template_add(e->job, e->to, "dense_tile.c", "panel", NULL, NULL, 0);
-    text_print(e->to, "\n");
+    if (uses(e, KERNEL_dense)) {
+        template_add(e->job, e->to, "dense_tile.c", "panel", NULL, NULL, 0);
+        text_print(e->to, "\n");
+    }
 }
 
 static void add_output_names(struct emitter *e)
@@ -565,12 +608,14 @@ static void add_expected(struct emitter *e, const struct expected *want)
 static void add_self_test(struct emitter *e)
 {
     const struct plan *p = e->p;
+    const struct word weights[] = {{"WEIGHT_FLOATS", print(e, "%zu", p->weight_floats)}};
     const struct word words[] = {
-        {"SCORE_FLOATS", print(e, "%zu", p->scratch_floats)}, {"WEIGHT_FLOATS", print(e, "%zu", p->weight_floats)},
-        {"TEST_ROWS", print(e, "%d", TEST_ROWS)}, {"INPUTS", print(e, "%d", p->inputs)},
-        {"OUTPUTS", print(e, "%d", p->outputs)},
+        {"SCORE_FLOATS", print(e, "%zu", p->scratch_floats)}, {"TEST_ROWS", print(e, "%d", TEST_ROWS)},
+        {"INPUTS", print(e, "%d", p->inputs)}, {"OUTPUTS", print(e, "%d", p->outputs)},
     };
-    template_add(e->job, e->to, "frame.c", "self_test", NULL, words, (int)COUNT(words));
+    template_add(e->job, e->to, "frame.c", "environment", NULL, weights, (int)COUNT(weights));
+    text_print(e->to, "\n");
+    template_add(e->job, e->to, "frame.c", p->target->narrow ? "self_test_rows" : "self_test", NULL, words, (int)COUNT(words));
     text_print(e->to, "\n");
 }
 
@@ -597,10 +642,12 @@ static void add_api(struct emitter *e)
     const struct word words[] = {
         {"MODEL_SCORE", print(e, "%s_score", e->from->name)}, {"MODEL_SELF_TEST", print(e, "%s_self_test", e->from->name)},
         {"WEIGHTS", e->weights}, {"EXPECTED", "expected"}, {"INPUTS", print(e, "%d", e->p->inputs)},
+        {"OUTPUTS", print(e, "%d", e->p->outputs)}, {"SCORE_FLOATS", print(e, "%zu", e->p->scratch_floats)},
     };
+    bool narrow = e->p->target->narrow;
     const struct word record[] = {{"MODEL_RECORD", print(e, "%s_model", e->from->name)}};
     if (baked(e)) {
-        template_add(e->job, e->to, "frame.c", "api", NULL, words, (int)COUNT(words));
+        template_add(e->job, e->to, "frame.c", narrow ? "api_narrow" : "api", NULL, words, (int)COUNT(words) - (narrow ? 0 : 2));
         text_print(e->to, "\n");
     }
     template_add(e->job, e->to, "frame.c", "plugin", NULL, record, 1);
@@ -622,7 +669,7 @@ static void emit_c(struct emitter *e, const struct weights *w, const struct expe
     add_banner(e->job, e->p, w, e->from, e->to);
     add_includes(e);
     if (baked(e)) {
-        e->weights = add_weights(e->job, w, e->p->weight_floats, e->to);
+        e->weights = add_weights(e->job, e->p, w, e->to);
         add_expected(e, want);
     }
     add_output_names(e);
@@ -653,7 +700,26 @@ static void list_outputs(struct emitter *e)
     }
 }
 
-static void emit_h(struct emitter *e)
+/* What a build may want to know: sizes, and which model it is. */
+static void add_numbers(struct emitter *e, const struct weights *w, const char *big)
+{
+    const struct plan *p = e->p;
+    unsigned char structure[32];
+    uint64_t adds = 0;
+    for (int i = 0; i < p->model->n_ops; i++)
+        adds += multiply_adds(p->model, &p->model->ops[i]);
+    structure_digest(p, e->job, structure);
+    text_print(e->to, "#define %s_WEIGHT_BYTES %zu /* padding included */\n#define %s_MULTIPLY_ADDS %llu /* a row */\n"
+                      "#define %s_NUMERICS %d /* %s */\n", big, p->weight_floats * sizeof(float), big,
+               (unsigned long long)adds, big, p->numerics->number, p->numerics->name);
+    text_print(e->to, "/* SHA-256 of the structure: %s\n", hex(e->job, structure));
+    if (baked(e))
+        text_print(e->to, "   and of the weights:       %s */\n\n", hex(e->job, w->digest));
+    else
+        text_print(e->to, "   the weights are apart. */\n\n");
+}
+
+static void emit_h(struct emitter *e, const struct weights *w)
 {
     const struct plan *p = e->p;
     const char *name = e->from->name, *big = upper(e, name);
@@ -666,8 +732,10 @@ static void emit_h(struct emitter *e)
     text_print(e->to, "\n#define %s_INPUTS %d /* ", big, p->inputs);
     text_print(e->to, "%s */\n#define %s_OUTPUTS %d /* ", comment_text(e->job, e->from->features->why), big, p->outputs);
     list_outputs(e);
-    text_print(e->to, " */\n#define %s_SCRATCH %zu /* bytes, aligned to 64, for any number of rows */\n\n", big,
-               (p->scratch_floats + p->test_floats) * sizeof(float));
+    text_print(e->to, " */\n#define %s_SCRATCH %zu /* bytes, aligned %s, for any number of rows; %zu of them for the self test alone */\n",
+               big, (p->scratch_floats + p->test_floats) * sizeof(float), p->target->narrow ? "as floats" : "to 64",
+               p->test_floats * sizeof(float));
+    add_numbers(e, w, big);
     if (baked(e))
         text_print(e->to,
                    "/* x [rows][%d], y [rows][%d], scratch as above. Cannot fail, allocates nothing; threads may share everything\n"
@@ -685,7 +753,7 @@ struct generated *emit(struct job *job, const struct plan *p, const struct weigh
                        const struct provenance *from)
 {
     struct generated *g = NEW(job, struct generated);
-    g->c.arena = g->h.arena = &job->arena;
+    g->c.arena = g->h.arena = g->proof.arena = &job->arena;
     struct emitter e = {.job = job, .p = p, .from = from, .to = &g->c};
     e.instances = NEW_ARRAY(job, (size_t)(p->rows.n_steps + p->lanes.n_steps), struct instance);
     find_instances(&e);
@@ -695,7 +763,7 @@ struct generated *emit(struct job *job, const struct plan *p, const struct weigh
     }
     emit_c(&e, w, want);
     e.to = &g->h;
-    emit_h(&e);
+    emit_h(&e, w);
     if (!baked(&e)) {
         fill_weights_file(job, p, w, want);
         g->weights_file = w->file;

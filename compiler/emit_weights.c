@@ -3,7 +3,8 @@
  *
  * Few numbers are hexadecimal floats, exact and readable. Many are rows of string literals in a union of bytes and
  * floats: compilers take a hundredth of the time for them; one literal a row, for joined literals past 4095 bytes
- * warn under -Wpedantic, and reading a char array as floats would be undefined. Bytes are little-endian there.
+ * warn under -Wpedantic, and reading a char array as floats would be undefined. Bytes are little-endian there; files
+ * for small cores, which may be big-endian, have hexadecimal floats at any size.
  */
 #include "mmoec.h"
 #include "../runtime/mmoe.h"
@@ -24,9 +25,12 @@ static bool all_finite(const float *x, size_t n)
     return true;
 }
 
-static void add_floats(const float *x, size_t n, struct text *to)
+/* For a small core in C99 and where the user's linker script wants them; else aligned for vectors and cache lines. */
+static const char *storage(const struct plan *p) { return p->target->narrow ? "MMOE_SECTION" : "_Alignas(64)"; }
+
+static void add_floats(const struct plan *p, const float *x, size_t n, struct text *to)
 {
-    text_print(to, "static const _Alignas(64) float weights[%zu] = {", n);
+    text_print(to, "static const %s float weights[%zu] = {", storage(p), n);
     for (size_t i = 0; i < n; i++) {
         if (i % 8 == 0)
             text_print(to, "\n   ");
@@ -53,15 +57,16 @@ static size_t put_byte(char *to, unsigned char byte)
     return 4;
 }
 
-static void add_strings(const float *x, size_t n, struct text *to)
+static void add_strings(const struct plan *p, const float *x, size_t n, struct text *to)
 {
     size_t bytes = n * sizeof *x, rows = (bytes + ROW_BYTES - 1) / ROW_BYTES;
     text_print(to,
                "#if !defined __BYTE_ORDER__ || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
                "#error \"these weights are bytes of little-endian floats: use --weights-in file on this machine\"\n"
                "#endif\n"
-               "static const union {\n    unsigned char b[%zu][%d];\n    _Alignas(64) float f[%zu];\n} weight_bytes = {{\n",
-               rows, ROW_BYTES, rows * ROW_BYTES / sizeof *x);
+               "static const %s union {\n    unsigned char b[%zu][%d];\n    %s float f[%zu];\n} weight_bytes = {{\n",
+               p->target->narrow ? "MMOE_SECTION" : "", rows, ROW_BYTES, p->target->narrow ? "" : "_Alignas(64)",
+               rows * ROW_BYTES / sizeof *x);
     const unsigned char *from = (const unsigned char *)x;
     char line[4 * ROW_BYTES + 8];
     for (size_t r = 0; r < rows; r++) {
@@ -75,17 +80,18 @@ static void add_strings(const float *x, size_t n, struct text *to)
     text_print(to, "}};\n");
 }
 
-const char *add_weights(struct job *job, const struct weights *w, size_t floats, struct text *to)
+const char *add_weights(struct job *job, const struct plan *p, const struct weights *w, struct text *to)
 {
+    size_t floats = p->weight_floats;
     if (floats > MANY_NUMBERS)
         warning(job, (struct pos){0}, "large", "--weights-in file keeps them beside it, and a retrained model needs no new code",
                 "%zu weights inside the C file make it slow to compile", floats);
     text_print(to, "/* The weights in order of use; what lies where: the calls below. */\n");
-    bool few = floats <= FEW_NUMBERS && all_finite(w->numbers, floats);
+    bool few = (floats <= FEW_NUMBERS || p->target->narrow) && all_finite(w->numbers, floats);
     if (few)
-        add_floats(w->numbers, floats, to);
+        add_floats(p, w->numbers, floats, to);
     else
-        add_strings(w->numbers, floats, to);
+        add_strings(p, w->numbers, floats, to);
     text_print(to, "\n");
     return few ? "weights" : "weight_bytes.f";
 }

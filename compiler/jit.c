@@ -35,6 +35,7 @@
 #define ROWS_ZILN "const float *, size_t, size_t, float *, size_t"
 #define ROWS_STORE ROWS_UNARY
 #define ROWS_LOAD "void"
+#define ROWS_NARROW "void"           /* of small cores, whose plans are not made here */
 #define LANES_DENSE "const float *, size_t, const float *, float *, size_t, size_t, size_t"
 #define LANES_UNARY "const float *, size_t, float *, size_t"
 #define LANES_ACT LANES_UNARY
@@ -42,6 +43,7 @@
 #define LANES_MIX "const float *, const float *, const size_t *, size_t, float *, size_t, size_t"
 #define LANES_ZILN "const float *, size_t, float *"
 #define LANES_STORE "const float *, size_t, float *, size_t, size_t"
+#define LANES_NARROW "void"
 #define LANES_LOAD "const float *, size_t, size_t, float *, size_t"
 
 static const char declarations[] =

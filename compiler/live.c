@@ -63,10 +63,11 @@ static const char *isa_avx512(void) { return "avx512"; }
 static const char *isa_avx2(void) { return "avx2"; }
 static const char *isa_neon(void) { return "neon"; }
 static const char *isa_plain(void) { return "plain"; }
+static const char *isa_muladd(void) { return "muladd"; }
 
 static const char *(*isa_function(const char *isa))(void)
 {
-    static const char *(*const functions[])(void) = {isa_avx512, isa_avx2, isa_neon, isa_plain};
+    static const char *(*const functions[])(void) = {isa_avx512, isa_avx2, isa_neon, isa_plain, isa_muladd};
     for (size_t i = 0; i < COUNT(functions); i++)
         if (strcmp(functions[i](), isa) == 0)
             return functions[i];
@@ -110,6 +111,8 @@ static bool map_weights(struct job *job, struct live *l)
 static bool choose_kernels(struct job *job, struct live *l, const char *isa)
 {
     l->kernels = *isa ? mmoe_kernels_named(isa) : mmoe_kernels_best();
+    if (!*isa && l->kernels->numerics != l->plan->numerics->number)
+        l->kernels = mmoe_kernels_named(l->plan->numerics->kernels);
     if (!l->kernels)
         blame(job, SYSTEM_FAILED, (struct pos){0}, "engine", NULL, "this machine cannot run %s", isa);
     return l->kernels != NULL;
@@ -194,7 +197,7 @@ static bool choose_engine(struct job *job, struct live *l, const char *engine)
     bool named = engine != NULL;
     if (named && strncmp(engine, "jit", 3) != 0)
         return true;
-    const char *trouble = jit_trouble();
+    const char *trouble = l->plan->target->narrow ? "it does not make plans of small cores" : jit_trouble();
     l->code = trouble ? NULL : make_code(job, l->plan, l->kernels, &l->made, &trouble);
     if (l->code)
         return true;
@@ -222,9 +225,9 @@ static bool fill(struct job *job, struct live *l, const struct network *n, const
 {
     struct times t = {.start = now()};
     const char *dash = engine ? strchr(engine, '-') : NULL;
-    l->plan = choose_kernels(job, l, dash ? dash + 1 : "") ? make_plan(&l->own, n->model) : NULL;
+    l->plan = make_plan(&l->own, n->model);
     t.plan = now();
-    if (!l->plan || !choose_engine(job, l, engine))
+    if (!l->plan || !choose_kernels(job, l, dash ? dash + 1 : "") || !choose_engine(job, l, engine))
         return false;
     fill_record(job, l, n);
     t.code = now();

@@ -396,6 +396,7 @@ struct model *tidy(struct job *job, const struct model *m);     /* drops what no
 struct numerics {
     const char *name;               /* --numerics */
     int number;                     /* in the record */
+    const char *kernels;            /* the library's table of its plain C: the reference for its bits */
 };
 
 /* An instruction set. Numbers but the last two: ORDER with templates/simd.h, whose words of the same name they are. */
@@ -414,6 +415,9 @@ struct target {
     int row_block;                  /* rows scored together: activations of a block should stay in L2 */
     size_t block_bytes;             /* at most about this much scratch: large models take smaller blocks */
     size_t ahead_bytes;             /* more weights than these stream from a far cache, and are prefetched */
+    int grain;                      /* buffers and weights begin at multiples of so many floats */
+    bool narrow;                    /* a small core: C99, a row at a time, dense layers by the narrow kernel */
+    const char *numerics;           /* its class, if none is asked for */
     const char *about;              /* for the list of targets */
 };
 
@@ -421,6 +425,7 @@ extern const struct target targets[];           /* the last has no name */
 extern const char *const plan_forms[];          /* what tests may ask for instead of what the model's size suggests */
 extern const struct numerics numerics_classes[];        /* the same */
 const struct target *find_target(const char *name);     /* NULL if there is none */
+const struct numerics *find_numerics(const char *name); /* one of the table's names */
 
 enum kernel {
 #define KERNEL(name, ...) KERNEL_##name,
@@ -451,10 +456,10 @@ struct step {
     struct place x, y;
     struct place g;                 /* mix: the gate */
     size_t w;                       /* floats from the start of the arena */
-    int in, out;                    /* dense; others: `out` columns */
-    int panel;                      /* dense: most columns of a panel, a multiple of 8 */
+    int in, out;                    /* dense, narrow; others: `out` columns */
+    int panel;                      /* dense: most columns of a panel, a multiple of 8; narrow: 4 */
     int room;                       /* dense: columns from y on that may be written: padding need not be masked */
-    int relu;                       /* dense: applied to so many of its sums, the first */
+    int relu;                       /* dense, narrow: applied to so many of their sums, the first; narrow: to all or none */
     int experts;                    /* mix */
     struct place *expert;           /* mix: [experts], all in scratch */
     int list;                       /* mix: number of its list of experts; a form's mixtures over equal lists share one */
@@ -472,7 +477,7 @@ struct packed {
 /* A buffer of scratch and when it is alive, for the drawn map and the check that none overlap. */
 struct buffer {
     int value;
-    size_t at, floats;              /* of the whole block of rows; multiples of 16 */
+    size_t at, floats;              /* of the whole block of rows; multiples of the target's grain */
     int from, to;                   /* steps that write it first and read it last */
 };
 
@@ -483,7 +488,7 @@ struct form {
     struct buffer *buffers;
     int n_buffers;
     int block;                      /* rows of a block, at most */
-    size_t scratch_floats;          /* a multiple of 16 */
+    size_t scratch_floats;          /* a multiple of the target's grain */
 };
 
 #define TEST_ROWS 36                /* of the self test: in batches of 1, 2, ... 8, that is every row tile, then all at once */
@@ -503,7 +508,7 @@ struct plan {
     int most_kernels;               /* past so many different ones they take sizes as arguments: text stays bounded */
     int inputs, outputs;            /* floats a row */
     size_t scratch_floats;          /* of scoring: that of the larger form */
-    size_t weight_floats;           /* ARENA_SLACK included; a multiple of 16 */
+    size_t weight_floats;           /* ARENA_SLACK included, but for small cores; a multiple of the target's grain */
     size_t test_floats;             /* scratch beyond scoring's that the self test needs */
 };
 
@@ -567,6 +572,7 @@ int check_scores(score_function *score, const void *weights, const uint32_t *exp
 
 struct generated {
     struct text c, h;
+    struct text proof;              /* the driver that --proof asked for; empty without */
     const void *weights_file;       /* NULL: the weights are in the C text */
     size_t weights_bytes;
 };
@@ -599,9 +605,10 @@ void template_add(struct job *job, struct text *to, const char *file, const char
 void math_add(struct job *job, struct text *to, const char *const *functions, int n, const char *isa);
 
 const char *comment_text(struct job *job, const char *text);    /* the user's text, safe inside a comment */
+const char *hex(struct job *job, const unsigned char digest[32]);
 void add_banner(struct job *job, const struct plan *p, const struct weights *w, const struct provenance *from,
                 struct text *to);
-const char *add_weights(struct job *job, const struct weights *w, size_t floats, struct text *to);     /* their C name */
+const char *add_weights(struct job *job, const struct plan *p, const struct weights *w, struct text *to);     /* their C name */
 void fill_weights_file(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e);
 
 struct generated *emit(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e,
@@ -664,6 +671,10 @@ const struct mmoe_model *live_record(const struct live *l);     /* ends with it 
 const char *live_engine(const struct live *l);          /* "jit" or "walk" */
 const struct code *live_code(const struct live *l);     /* NULL: walk */
 uint64_t live_number(const struct live *l);             /* of its step or export; 0: none */
+
+/* ---- proof.c: the driver with which Frama-C proves plain C ------------------------------------------------------- */
+
+bool add_proof(struct job *job, const struct plan *p, const struct provenance *from, struct text *to);
 
 /* ---- npy.c, build.c, engine.c: what scores rows ------------------------------------------------------------------- */
 
@@ -763,6 +774,7 @@ struct options {
     bool permissive, verbose, json, plan;
     bool perf_map;                  /* tell perf of code made in memory */
     const char *cache;              /* directory for packed weights; "": beside the checkpoint; NULL: none */
+    bool proof;                     /* compile: write OUT_proof.c, too */
 };
 
 /* Everything that is known of a model once it was read. */

@@ -2,7 +2,7 @@
 /* pack.c: weights in kernel order, rounded once.
  *
  * Fills the arena that the plan laid out. A run of columns of a dense layer becomes panels, all as wide as the plan says but the
- * last one, which is rounded up to 8:
+ * last one, which is rounded up to 8 (for small cores, all of 4):
  *
  *     panel: [1 + in][columns]      row 0 the biases, row 1 + k the weights of input k; padding is zero
  *
@@ -147,7 +147,7 @@ struct weights *pack(struct job *job, const struct plan *p)
 }
 
 /* Everything that a swap of weights must not change: the network, what goes in and comes out, the class of
-   arithmetic, and how the arena is laid out. Not the target: all of them share one packing. */
+   arithmetic, and how the arena is laid out. Not the target: many share a packing. */
 void structure_digest(const struct plan *p, struct job *job, unsigned char digest[32])
 {
     struct text t = {.arena = &job->arena};

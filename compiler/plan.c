@@ -38,17 +38,31 @@ const struct isa *find_isa(const char *name)
     bug("no instruction set %s", name);
 }
 
+#define SERVER 64, 1024 << 10, 1 << 20, 16, false, "fma32"
+#define NARROW {"plain"}, 1, 64 << 10, SIZE_MAX, 4, true
+
+/* A core without fused multiply-add would compute each by a dozen operations in double: there the class is muladd32. */
 const struct target targets[] = {
-    {"x86-64", {"avx512", "avx2", "plain"}, 64, 1024 << 10, 1 << 20, "AVX-512, AVX2 and plain C, chosen when first called"},
-    {"avx512", {"avx512"}, 64, 1024 << 10, 1 << 20, "AVX-512F only"},
-    {"avx2", {"avx2"}, 64, 1024 << 10, 1 << 20, "AVX2 with FMA only"},
-    {"aarch64", {"neon"}, 64, 1024 << 10, 1 << 20, "NEON"},
-    {"generic-c", {"plain"}, 8, 64 << 10, SIZE_MAX, "plain C: no intrinsics, no dispatch, no state"},
+    {"x86-64", {"avx512", "avx2", "plain"}, SERVER, "AVX-512, AVX2 and plain C, chosen when first called"},
+    {"avx512", {"avx512"}, SERVER, "AVX-512F only"},
+    {"avx2", {"avx2"}, SERVER, "AVX2 with FMA only"},
+    {"aarch64", {"neon"}, SERVER, "NEON"},
+    {"generic-c", NARROW, "fma32", "plain C99: no intrinsics, no dispatch, no state"},
+    {"cortex-m0", NARROW, "muladd32", "plain C99, no FPU"},
+    {"cortex-m3", NARROW, "muladd32", "plain C99, no FPU"},
+    {"cortex-m4f", NARROW, "fma32", "plain C99, single precision FPU"},
+    {"cortex-m7", NARROW, "fma32", "plain C99, FPU"},
+    {"cortex-m33", NARROW, "fma32", "plain C99, single precision FPU"},
+    {"cortex-m55", NARROW, "fma32", "plain C99, FPU"},
+    {"rv32imc", NARROW, "muladd32", "plain C99, no FPU"},
+    {"rv32imafc", NARROW, "fma32", "plain C99, single precision FPU"},
+    {"wasm32", NARROW, "muladd32", "plain C99, no fused multiply-add"},
     {0},
 };
 
 const struct numerics numerics_classes[] = {
-    {"fma32", 1},
+    {"fma32", 1, "plain"},
+    {"muladd32", 2, "muladd"},
     {0},
 };
 
@@ -189,6 +203,9 @@ static struct place place_in_x(const struct planner *pl, int input, int column)
     return (struct place){IN_X, input, before + (size_t)column, 0};
 }
 
+/* Floats of a row of a buffer. */
+static size_t padded(const struct planner *pl, int width) { return round_up((size_t)width, (size_t)pl->p->target->grain); }
+
 static struct place place_of(const struct planner *pl, int value)
 {
     struct home h = pl->home[value];
@@ -196,7 +213,7 @@ static struct place place_of(const struct planner *pl, int value)
         return (struct place){IN_SCRATCH, h.root, (size_t)h.column * LANES, LANES};
     if (is_input(pl->m, h.root))
         return place_in_x(pl, h.root, h.column);
-    return (struct place){IN_SCRATCH, h.root, (size_t)h.column, round_up((size_t)pl->m->values[h.root].width, 16)};
+    return (struct place){IN_SCRATCH, h.root, (size_t)h.column, padded(pl, pl->m->values[h.root].width)};
 }
 
 /* So many columns, in floats. */
@@ -231,22 +248,28 @@ static size_t add_packed(struct planner *pl, struct packed item)
         p->packed = more;
     }
     item.at = p->weight_floats;
-    p->weight_floats = round_up(p->weight_floats + item.floats, 16);
+    p->weight_floats = round_up(p->weight_floats + item.floats, (size_t)p->target->grain);
     p->packed[p->n_packed++] = item;
     return item.at;
 }
 
 #define PANEL 48                    /* columns of a panel: 8 x 3 vectors of AVX-512, 6 x 2 of AVX2, 8 x 3 of NEON divide it */
+#define NARROW_PANEL 4              /* columns that the narrow kernel computes together */
 #define SMALL_BYTES (64 << 10)      /* of weights: rows in lanes read them faster than panels can be worth */
 
 /* A small model's layer is one panel; all but the last of others are PANEL columns wide. */
 static int panel_width(const struct planner *pl, int columns)
 {
+    if (pl->p->target->narrow)
+        return NARROW_PANEL;
     return pl->p->small || columns < PANEL ? (int)round_up((size_t)columns, 8) : PANEL;
 }
 
-/* Panels, the last one tight to 8; each [1 + in][columns], its bias first. */
-static size_t dense_floats(int in, int columns) { return (size_t)(1 + in) * round_up((size_t)columns, 8); }
+/* Panels, the last one tight to 8, or to 4 if none is wider; each [1 + in][columns], its bias first. */
+static size_t dense_floats(int in, int columns, int panel)
+{
+    return (size_t)(1 + in) * round_up((size_t)columns, panel < 8 ? (size_t)panel : 8);
+}
 
 /* A variable's name without its last part: the layer's. */
 static int layer_length(const char *variable)
@@ -291,7 +314,8 @@ static void plan_run(struct planner *pl, int i, int part, int column, int column
 {
     const struct op *op = &pl->m->ops[i];
     int in = pl->m->values[op->in[0]].width / op->parts, out = pl->m->values[op->out].width / op->parts;
-    struct step *st = add_step(pl, KERNEL_dense, columns, run_name(pl, op, part, column, columns));
+    bool narrow = pl->p->target->narrow;
+    struct step *st = add_step(pl, narrow ? KERNEL_narrow : KERNEL_dense, columns, run_name(pl, op, part, column, columns));
     st->in = in;
     st->panel = panel_width(pl, columns);
     st->relu = relu;
@@ -299,8 +323,8 @@ static void plan_run(struct planner *pl, int i, int part, int column, int column
     st->x.at += columns_apart(pl, part * in);
     st->y = place_of(pl, op->out);
     st->y.at += columns_apart(pl, part * out + column);
-    st->room = room_for(pl, &st->y, columns);
-    st->w = add_packed(pl, (struct packed){i, part, column, columns, st->panel, 0, dense_floats(in, columns)});
+    st->room = narrow ? columns : room_for(pl, &st->y, columns);
+    st->w = add_packed(pl, (struct packed){i, part, column, columns, st->panel, 0, dense_floats(in, columns, st->panel)});
 }
 
 static void plan_dense(struct planner *pl, int i)
@@ -312,7 +336,8 @@ static void plan_dense(struct planner *pl, int i)
         for (int first = 0, with, end; first < out; first = end) {
             for (with = first; with < out && relu[with]; with++)
                 ;
-            for (end = with; end < out && !relu[end]; end++)
+            bool both = with == first || !pl->p->target->narrow;     /* the narrow kernel floors all columns or none */
+            for (end = with; both && end < out && !relu[end]; end++)
                 ;
             plan_run(pl, i, part, first, end - first, with - first);
         }
@@ -481,9 +506,9 @@ static void find_buffers(struct planner *pl, int *buffer_of)
         buffer_of[v] = -1;
         if (pl->home[v].root != v || (is_input(pl->m, v) && !pl->in_lanes))
             continue;
-        size_t width = (size_t)pl->m->values[v].width;
+        int width = pl->m->values[v].width;
         buffer_of[v] = f->n_buffers;
-        f->buffers[f->n_buffers++] = (struct buffer){v, 0, pl->in_lanes ? width : round_up(width, 16), -1, -1};
+        f->buffers[f->n_buffers++] = (struct buffer){v, 0, pl->in_lanes ? (size_t)width : padded(pl, width), -1, -1};
     }
     for (int i = 0; i < f->n_steps; i++)
         for (int k = 0, n = places(&f->steps[i], at, pl->m->n_values + 4); k < n; k++)
@@ -522,7 +547,8 @@ static int block_rows(const struct planner *pl, size_t row_floats)
     const struct target *t = pl->p->target;
     size_t rows = t->block_bytes / sizeof(float) / (row_floats ? row_floats : 1);
     int most = pl->p->small && t->row_block > LANES ? LANES : t->row_block;
-    return pl->in_lanes ? LANES : rows < 8 ? 8 : rows < (size_t)most ? (int)rows : most;
+    rows = rows < 8 ? 8 : rows;
+    return pl->in_lanes ? LANES : rows < (size_t)most ? (int)rows : most;
 }
 
 static void plan_scratch(struct planner *pl)
@@ -595,19 +621,30 @@ static size_t count_weights(const struct model *m)
     return n;
 }
 
-static const struct numerics *find_numerics(const char *name)
+const struct numerics *find_numerics(const char *name)
 {
     for (const struct numerics *n = numerics_classes; n->name; n++)
-        if (!name || strcmp(n->name, name) == 0)
+        if (strcmp(n->name, name) == 0)
             return n;
     bug("unknown numerics: the command line lets none through");
+}
+
+/* The class that was asked for, or the target's; NULL after an error. */
+static const struct numerics *choose_numerics(struct job *job, const struct target *t)
+{
+    const char *name = job->options->numerics ? job->options->numerics : t->numerics;
+    if (t->narrow || strcmp(name, t->numerics) == 0)
+        return find_numerics(name);
+    blame(job, BAD_USAGE, (struct pos){0}, "usage", "for instance --target generic-c",
+          "the target %s has no --numerics %s: only those in plain C have it", t->name, name);
+    return NULL;
 }
 
 static void check_form(const struct plan *p, const struct form *f)
 {
     for (int i = 0; i < f->n_buffers; i++) {
         const struct buffer *a = &f->buffers[i];
-        assert(a->at % 16 == 0 && a->at + a->floats <= p->scratch_floats);
+        assert(a->at % (size_t)p->target->grain == 0 && a->at + a->floats <= p->scratch_floats);
         for (int k = 0; k < i; k++) {
             const struct buffer *b = &f->buffers[k];
             assert(!lives_overlap(a, b) || a->at >= b->at + b->floats || b->at >= a->at + a->floats);
@@ -621,10 +658,10 @@ void check_plan(const struct plan *p)
     check_form(p, &p->lanes);
     size_t end = 0;
     for (int i = 0; i < p->n_packed; i++) {
-        assert(p->packed[i].at >= end && p->packed[i].at % 16 == 0 && "weights are not in order of use");
+        assert(p->packed[i].at >= end && p->packed[i].at % (size_t)p->target->grain == 0 && "weights are not in order of use");
         end = p->packed[i].at + p->packed[i].floats;
     }
-    assert(end + ARENA_SLACK <= p->weight_floats);
+    assert(end + (p->target->narrow ? 0 : ARENA_SLACK) <= p->weight_floats);
 }
 
 static void print_place(const char *name, const struct place *at, struct text *to)
@@ -678,8 +715,8 @@ void print_plan(const struct plan *p, struct text *to)
 
 int lanes_from(const struct plan *p, const char *isa)
 {
-    const struct isa *i = find_isa(isa);
-    if (!p->lanes.n_steps || !i->lanes_from)
+    const struct isa *i = p->lanes.n_steps ? find_isa(isa) : NULL;
+    if (!i || !i->lanes_from)
         return INT_MAX;
     return p->weight_floats * sizeof(float) <= TINY_BYTES ? i->tiny_lanes_from : i->lanes_from;
 }
@@ -720,7 +757,9 @@ struct plan *make_plan(struct job *job, const struct model *from)
     struct plan *p = NEW(job, struct plan);
     p->model = m;
     p->target = find_target(job->options->target ? job->options->target : targets[0].name);
-    p->numerics = find_numerics(job->options->numerics);
+    p->numerics = choose_numerics(job, p->target);
+    if (!p->numerics)
+        return NULL;
     for (int i = 0; i < m->n_inputs; i++)
         p->inputs += m->values[m->inputs[i]].width;
     for (int i = 0; i < m->n_outputs; i++)
@@ -741,8 +780,10 @@ struct plan *make_plan(struct job *job, const struct model *from)
         plan_form(&pl, &p->lanes, true);
     p->straight = p->lanes.n_steps && p->rows.n_steps <= MOST_STRAIGHT && !asked_for(job, "calls");
     p->scratch_floats = p->rows.scratch_floats > p->lanes.scratch_floats ? p->rows.scratch_floats : p->lanes.scratch_floats;
-    p->test_floats = round_up((size_t)TEST_ROWS * (size_t)(p->inputs + p->outputs), 16);
-    p->weight_floats = round_up(p->weight_floats + ARENA_SLACK, 16);
+    size_t test_rows = p->target->narrow ? 1 : TEST_ROWS;
+    p->test_floats = round_up(test_rows * (size_t)(p->inputs + p->outputs), (size_t)p->target->grain);
+    /* A small core reads no vectors beyond its weights; their checksum goes by eights. */
+    p->weight_floats = p->target->narrow ? round_up(p->weight_floats, 8) : round_up(p->weight_floats + ARENA_SLACK, 16);
     check_plan(p);
     return p;
 }

@@ -85,6 +85,8 @@ bool do_compile(struct job *job, struct text *to)
     const char *c = arena_print(&job->arena, "%s.c", stem), *h = arena_print(&job->arena, "%s.h", stem);
     bool good = so ? build_library(job, g, n->from.file_name, output)
                    : write_file(job, c, g->c.data, g->c.length) && write_file(job, h, g->h.data, g->h.length);
+    if (good && g->proof.length)
+        good = write_file(job, arena_print(&job->arena, "%s_proof.c", stem), g->proof.data, g->proof.length);
     if (good && g->weights_file)
         good = write_file(job, arena_print(&job->arena, "%s.weights", stem), g->weights_file, g->weights_bytes);
     return good && write_depfile(job, n, so ? output : c, stem);

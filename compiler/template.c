@@ -17,7 +17,8 @@ static const char *const known[] = {
     "VL", "TARGET", "UNROLL", "OPAQUE", "PIN", "HELPER", "BLOCK_BODY", "NO_INLINE", "NO_CALL", "PREFETCH", "CASE", "PAIR", "LANES",
     "TILE_ROWS", "ACCUMULATORS", "MOST_VECS", "MOST_COLUMNS",
     "UINT32_C", "UINT64_C", "INT32_C", "NULL", "STDC", "FP_CONTRACT", "OFF", "MMOE_ABI", "MMOE_EXPORT", "MMOE_LOCAL",
-    "MMOE_PLUGIN", "MMOE_ISA_AT_MOST", "_CMP_LT_OQ", "_CMP_EQ_OQ", NULL,
+    "MMOE_PLUGIN", "MMOE_ISA_AT_MOST", "MMOE_STACK", "MMOE_SCRATCH", "MMOE_SECTION",
+    "GCC", "_CMP_LT_OQ", "_CMP_EQ_OQ", NULL,
 };
 
 static const struct embedded *find_file(const char *name)

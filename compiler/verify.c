@@ -35,6 +35,7 @@ struct expectation {
 struct verifier {
     struct job *job;
     const struct network *n;
+    const struct plan *plan;
     size_t rows;
     int in, out;
     float *x, *first;               /* first: scores of the first engine */
@@ -188,16 +189,19 @@ static bool try_engines(struct verifier *v)
         const char *isa, *engine;   /* isa NULL: none is needed */
         bool jit;
     } engines[] = {{"plain", "walk-plain", false}, {"neon", "walk-neon", false}, {"avx2", "walk-avx2", false},
-                   {"avx512", "walk-avx512", false}, {"plain", "jit-plain", true}, {"neon", "jit-neon", true},
-                   {"avx2", "jit-avx2", true}, {"avx512", "jit-avx512", true}, {NULL, "aot", false}};
-    const char *trouble = jit_trouble();
+                   {"avx512", "walk-avx512", false}, {"muladd", "walk-muladd", false}, {"plain", "jit-plain", true},
+                   {"neon", "jit-neon", true}, {"avx2", "jit-avx2", true}, {"avx512", "jit-avx512", true},
+                   {NULL, "aot", false}};
+    const char *trouble = v->plan->target->narrow ? "it does not make plans of small cores" : jit_trouble();
     if (trouble)
         note(v->job, (struct pos){0}, "jit is not compared: %s", trouble);
     v->comparisons = NEW_ARRAY(v->job, COUNT(engines) * (size_t)v->out, struct comparison);
-    for (size_t i = 0; i < COUNT(engines); i++)
-        if ((!engines[i].isa || mmoe_kernels_named(engines[i].isa)) && !(engines[i].jit && trouble) &&
-            !try_engine(v, engines[i].engine))
+    for (size_t i = 0; i < COUNT(engines); i++) {
+        const struct mmoe_kernels *k = engines[i].isa ? mmoe_kernels_named(engines[i].isa) : NULL;
+        bool can = k ? k->numerics == v->plan->numerics->number : !engines[i].isa;
+        if (can && !(engines[i].jit && trouble) && !try_engine(v, engines[i].engine))
             return false;
+    }
     return true;
 }
 
@@ -333,7 +337,10 @@ bool do_verify(struct job *job, struct text *to)
     struct network *n = read_network(job, true);
     if (!n)
         return false;
-    struct verifier v = {.job = job, .n = n};
+    const struct plan *p = make_plan(job, n->model);
+    if (!p)
+        return false;
+    struct verifier v = {.job = job, .n = n, .plan = p};
     for (int i = 0; i < n->model->n_inputs; i++)
         v.in += n->model->values[n->model->inputs[i]].width;
     for (int i = 0; i < n->model->n_outputs; i++)

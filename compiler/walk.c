@@ -2,7 +2,7 @@
 /* walk.c: the plan over a table of kernels.
  *
  * The same calls in the same order as generated code makes them, from a table of function pointers. With the plain
- * kernels, over rows alone, this is the reference for bits: what it gives, every build of every generated file must give.
+ * kernels of its class of arithmetic, over rows alone, this is the reference for bits: what it gives, every build of every generated file must give.
  * With an instruction set's kernels it serves where no code may be made.
  */
 #include "mmoec.h"
@@ -56,6 +56,7 @@ static void run_step(const struct walker *k, const struct step *st)
     float *y = target_of(k, &st->y);
     switch (st->kernel) {
     case KERNEL_dense: run_dense(k, st); return;
+    case KERNEL_narrow: k->k->narrow(x, xs, rows, w, y, ys, (size_t)st->in, n, st->relu); return;
     case KERNEL_act: k->k->act[st->act](x, xs, rows, y, ys, n); return;
     case KERNEL_dice: k->k->dice(x, xs, rows, w, y, ys, n); return;
     case KERNEL_softmax: k->k->softmax(x, xs, rows, y, ys, n); return;
@@ -98,7 +99,7 @@ static void run_lanes_step(const struct walker *k, const struct step *st)
     case KERNEL_max: l->max(x, lanes, y, n); return;
     case KERNEL_argmax: l->argmax(x, lanes, y, n); return;
     case KERNEL_ziln: l->ziln(x, lanes, y); return;
-    case N_KERNELS: break;
+    case KERNEL_narrow: case N_KERNELS: break;
     }
     bug("a step of no kernel");
 }
@@ -189,7 +190,7 @@ struct expected *expect(struct job *job, const struct plan *p, const struct weig
 {
     struct expected *e = NEW(job, struct expected);
     uint32_t *words = NEW_ARRAY(job, (size_t)expected_words(p), uint32_t);
-    expect_by(job, p, mmoe_kernels_named("plain"), w->numbers, words);
+    expect_by(job, p, mmoe_kernels_named(p->numerics->kernels), w->numbers, words);
     e->words = words;
     e->n_words = expected_words(p);
     return e;

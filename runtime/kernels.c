@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* kernels.c: the templates in library form; compiled once for each instruction set, with SIMD_AVX512, SIMD_AVX2,
- * SIMD_NEON or SIMD_PLAIN and ISA (its name) defined. Sizes are arguments here.
+ * SIMD_NEON, SIMD_PLAIN or SIMD_MULADD and ISA (its name) defined. Sizes are arguments here.
  */
 #include "kernels.h"
 #include "../templates/math.h"
@@ -9,6 +9,12 @@
 #define PASTE(a, b) PASTE2(a, b)
 #define TEXT2(a) #a
 #define TEXT(a) TEXT2(a)
+
+#ifdef SIMD_MULADD
+#define NUMERICS 2
+#else
+#define NUMERICS 1
+#endif
 
 #define IN in
 #define OUT out
@@ -41,6 +47,11 @@
 #undef NAME
 #undef LANES_NAME
 #undef SIZES
+
+#define ROW_NAME narrow_row
+#define NAME narrow
+#include "../templates/narrow.c"
+#undef NAME
 
 /* ---- activations: one a row of acts.def ---- */
 
@@ -127,7 +138,9 @@ static inline TARGET vf v_act(vf x, enum mmoe_act act)
 extern const struct mmoe_kernels PASTE(mmoe_kernels__, ISA);
 const struct mmoe_kernels PASTE(mmoe_kernels__, ISA) = {
     .isa = TEXT(ISA),
+    .numerics = NUMERICS,
     .dense = dense,
+    .narrow = narrow,
     .act = {
 #define ACT(name, ...) [MMOE_ACT_##name] = act_##name,
 #include "../compiler/acts.def"

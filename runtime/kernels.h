@@ -18,6 +18,8 @@ enum mmoe_act {
 
 typedef void mmoe_dense(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t in,
                         size_t out, size_t room, size_t panel, size_t relu, int ahead);
+typedef void mmoe_narrow(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t in,
+                         size_t out, int relu);
 typedef void mmoe_unary(const float *x, size_t xs, size_t rows, float *y, size_t ys, size_t n);
 typedef mmoe_unary *mmoe_act_table[MMOE_N_ACTS];
 typedef void mmoe_dice(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t n);
@@ -49,7 +51,9 @@ struct mmoe_lanes {
 
 struct mmoe_kernels {
     const char *isa;
+    int numerics;           /* class of arithmetic, as in the record */
     mmoe_dense *dense;
+    mmoe_narrow *narrow;
     mmoe_act_table act;
     mmoe_dice *dice;
     mmoe_mix *mix;
@@ -58,7 +62,7 @@ struct mmoe_kernels {
     struct mmoe_lanes lanes;
 };
 
-/* "avx512", "avx2", "neon" or "plain"; NULL if it is not of this build or this machine. */
+/* "avx512", "avx2", "neon", "plain", or "muladd", plain C of the other class; NULL if it is not of this build or this machine. */
 const struct mmoe_kernels *mmoe_kernels_named(const char *isa);
 const struct mmoe_kernels *mmoe_kernels_best(void);
 

@@ -5,14 +5,14 @@
 #include <stdbool.h>
 #include <string.h>
 
-extern const struct mmoe_kernels mmoe_kernels__plain;
+extern const struct mmoe_kernels mmoe_kernels__plain, mmoe_kernels__muladd;
 #if defined __x86_64__
 extern const struct mmoe_kernels mmoe_kernels__avx2, mmoe_kernels__avx512;
 #elif defined __aarch64__
 extern const struct mmoe_kernels mmoe_kernels__neon;
 #endif
 
-/* Best first. */
+/* Best first; after the plain ones, which all machines run, those of other classes of arithmetic. */
 static const struct mmoe_kernels *const tables[] = {
 #if defined __x86_64__
     &mmoe_kernels__avx512,
@@ -21,6 +21,7 @@ static const struct mmoe_kernels *const tables[] = {
     &mmoe_kernels__neon,
 #endif
     &mmoe_kernels__plain,
+    &mmoe_kernels__muladd,
 };
 
 /* The compiler's run time asks CPUID, and XGETBV for what the system saves. */

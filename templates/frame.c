@@ -5,7 +5,9 @@
  * replaces the upper-case words and puts tables, kernels and the list of calls between them, in this order:
  *
  *     (banner) includes weights tables { words kernels (calls) score | few_rows, few, score_lanes } for each instruction set
- *     choose or only | self_test | record | plugin
+ *     choose or only | environment self_test | record | api | plugin
+ *
+ * Files for small cores have score_rows, self_test_rows and api_narrow in place of score, self_test and api.
  *
  * The self test's generator and checksum: ORDER with compiler/walk.c.
  */
@@ -75,6 +77,20 @@ static void block__plain(const float *w, const float *x, size_t xs, size_t rows,
 #endif
 /*@ end */
 
+/*@ begin section */
+/* Before the weights: for instance -DMMOE_SECTION='__attribute__((section(".flash2")))'. */
+#ifndef MMOE_SECTION
+#define MMOE_SECTION
+#endif
+/*@ end */
+
+/*@ begin muladd */
+/* This class of arithmetic rounds every product: none may be contracted with a sum. */
+#if defined __GNUC__ && !defined __clang__
+#pragma GCC optimize("fp-contract=off")
+#endif
+/*@ end */
+
 /*@ begin score */
 static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
 {
@@ -118,6 +134,16 @@ static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t r
     }
     if (rows > 0)
         BLOCK(w, x, xs, rows, y, s);
+}
+/*@ end */
+#endif
+
+#ifdef ONE_ROW
+/*@ begin score_rows */
+static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
+{
+    for (; rows > 0; rows--, x += xs, y += OUTPUTS)
+        BLOCK(w, x, y, s);
 }
 /*@ end */
 #endif
@@ -197,7 +223,7 @@ static void score(const void *w, const float *x, size_t xs, size_t rows, float *
 /*@ end */
 #endif
 
-/*@ begin self_test */
+/*@ begin environment */
 static uint32_t bits_of(float x)
 {
     const union { float f; uint32_t u; } pun = {x};
@@ -214,16 +240,8 @@ static int wrong_environment(void)
            back != least;
 }
 
-static int same_bits(const float *y, const uint32_t *words)
-{
-    for (size_t i = 0; i < (size_t)TEST_ROWS * OUTPUTS; i++)
-        if (bits_of(y[i]) != words[i])
-            return 0;
-    return 1;
-}
-
 /* FNV-1a over words, in eight chains that do not wait for each other. */
-static uint64_t checksum(const float *w)
+static int same_weights(const float *w, const uint32_t *words)
 {
     uint64_t chain[8] = {0}, sum = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < WEIGHT_FLOATS; i += 8)
@@ -231,32 +249,68 @@ static uint64_t checksum(const float *w)
             chain[k] = (chain[k] ^ bits_of(w[i + k])) * UINT64_C(0x100000001b3);
     for (size_t k = 0; k < 8; k++)
         sum = (sum ^ chain[k]) * UINT64_C(0x100000001b3);
-    return sum;
+    return words[0] == (uint32_t)sum && words[1] == (uint32_t)(sum >> 32);
 }
 
+static int same_bits(const float *y, size_t n, const uint32_t *words)
+{
+    for (size_t i = 0; i < n; i++)
+        if (bits_of(y[i]) != words[i])
+            return 0;
+    return 1;
+}
+
+/* The next numbers of a small generator. */
+static void fill(float *x, size_t n, uint32_t *seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        *seed = *seed * UINT32_C(1664525) + UINT32_C(1013904223);
+        x[i] = (float)((int32_t)(*seed >> 8) - (INT32_C(1) << 23)) * 0x1p-22f;
+    }
+}
+/*@ end */
+
+/*@ begin self_test */
 /* Rows by a small generator in batches of 1, 2, ... 8 rows, then all at once. */
 static int self_test(const void *weights_of, const uint32_t *words, void *scratch)
 {
-    const float *w = weights_of;
     float *x = (float *)scratch + SCORE_FLOATS, *y = x + (size_t)TEST_ROWS * INPUTS;
-    const uint64_t sum = checksum(w);
     uint32_t seed = 1;
     if (wrong_environment())
         return 1;
-    if (words[0] != (uint32_t)sum || words[1] != (uint32_t)(sum >> 32))
+    if (!same_weights(weights_of, words))
         return 2;
-    for (size_t i = 0; i < (size_t)TEST_ROWS * INPUTS; i++) {
-        seed = seed * UINT32_C(1664525) + UINT32_C(1013904223);
-        x[i] = (float)((int32_t)(seed >> 8) - (INT32_C(1) << 23)) * 0x1p-22f;
-    }
+    fill(x, (size_t)TEST_ROWS * INPUTS, &seed);
     for (size_t n = 1, row = 0; row < TEST_ROWS; row += n++)
-        score(w, x + row * INPUTS, INPUTS, n, y + row * OUTPUTS, scratch);
-    if (!same_bits(y, words + 2))
+        score(weights_of, x + row * INPUTS, INPUTS, n, y + row * OUTPUTS, scratch);
+    if (!same_bits(y, (size_t)TEST_ROWS * OUTPUTS, words + 2))
         return 3;
-    score(w, x, INPUTS, TEST_ROWS, y, scratch);
-    return same_bits(y, words + 2) ? 0 : 3;
+    score(weights_of, x, INPUTS, TEST_ROWS, y, scratch);
+    return same_bits(y, (size_t)TEST_ROWS * OUTPUTS, words + 2) ? 0 : 3;
 }
 /*@ end */
+
+#ifdef ONE_ROW
+/*@ begin self_test_rows */
+/* Rows by a small generator, one at a time: little memory is needed. */
+static int self_test(const void *weights_of, const uint32_t *words, void *scratch)
+{
+    float *x = (float *)scratch + SCORE_FLOATS, *y = x + INPUTS;
+    uint32_t seed = 1;
+    if (wrong_environment())
+        return 1;
+    if (!same_weights(weights_of, words))
+        return 2;
+    for (size_t row = 0; row < TEST_ROWS; row++) {
+        fill(x, INPUTS, &seed);
+        score(weights_of, x, INPUTS, 1, y, scratch);
+        if (!same_bits(y, OUTPUTS, words + 2 + row * OUTPUTS))
+            return 3;
+    }
+    return 0;
+}
+/*@ end */
+#endif
 
 /*@ begin record */
 MMOE_LOCAL const struct mmoe_model MODEL_RECORD = {
@@ -288,6 +342,29 @@ MMOE_EXPORT void MODEL_SCORE(const float *x, size_t rows, float *y, void *scratc
 
 MMOE_EXPORT int MODEL_SELF_TEST(void *scratch) { return self_test(WEIGHTS, EXPECTED, scratch); }
 /*@ end */
+
+#ifdef ONE_ROW
+/*@ begin api_narrow */
+/* With -DMMOE_STACK scratch is on the stack; what the caller gives, NULL perhaps, is not used. */
+#ifdef MMOE_STACK
+#define MMOE_SCRATCH(floats) float room[floats]; scratch = room
+#else
+#define MMOE_SCRATCH(floats)
+#endif
+
+MMOE_EXPORT void MODEL_SCORE(const float *x, size_t rows, float *y, void *scratch)
+{
+    MMOE_SCRATCH(SCORE_FLOATS);
+    score(WEIGHTS, x, INPUTS, rows, y, scratch);
+}
+
+MMOE_EXPORT int MODEL_SELF_TEST(void *scratch)
+{
+    MMOE_SCRATCH(SCORE_FLOATS + INPUTS + OUTPUTS);
+    return self_test(WEIGHTS, EXPECTED, scratch);
+}
+/*@ end */
+#endif
 
 /*@ begin plugin */
 #ifdef MMOE_PLUGIN

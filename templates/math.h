@@ -4,6 +4,8 @@
  * One chunk a function, named like it. A generated file holds those that its kernels call, and those that they call;
  * there each name ends in the instruction set's. The operations are the same everywhere, so the bits are. Products
  * meet sums only inside v_fma: nothing is left for a compiler to contract. Every function gives NaN for NaN.
+ * v_within says where a value lies, for the analysis of --proof, which sees intervals and not what numbers have to do
+ * with each other; __FRAMAC__ marks what that analysis sees in place of operations on bits.
  * Coefficients: coefficients.py. Largest errors, in units in the last place, are those that tests/test_kernels.c
  * measured; its table has the tolerances.
  */
@@ -12,20 +14,54 @@
 #include "simd.h"
 
 /*@ begin v_abs */
-static inline TARGET vf v_abs(vf x) { return v_float(u_and(v_bits(x), u_all(UINT32_C(0x7fffffff)))); }
+static inline TARGET vf v_abs(vf x)
+{
+#ifdef __FRAMAC__
+    return x < 0 ? -x : x;
+#else
+    return v_float(u_and(v_bits(x), u_all(UINT32_C(0x7fffffff))));
+#endif
+}
+/*@ end */
+
+/*@ begin v_minus_abs */
+static inline TARGET vf v_minus_abs(vf x)
+{
+#ifdef __FRAMAC__
+    return x < 0 ? x : -x;
+#else
+    return v_float(u_or(v_bits(x), u_all(UINT32_C(0x80000000))));
+#endif
+}
+/*@ end */
+
+/*@ begin v_one_nan */
+/* Every NaN becomes 0x7fc00000. The analysis knows no bits of a NaN, and would see one where there is none. */
+static inline TARGET vf v_one_nan(vf x)
+{
+#ifdef __FRAMAC__
+    return x;
+#else
+    return v_select(v_eq(x, x), x, v_float(u_all(UINT32_C(0x7fc00000))));
+#endif
+}
 /*@ end */
 
 /*@ begin v_like */
 /* x, not negative, with the sign of `sign`. */
 static inline TARGET vf v_like(vf x, vf sign)
 {
+#ifdef __FRAMAC__
+    return sign < 0 ? -x : x;
+#else
     return v_float(u_or(v_bits(x), u_and(v_bits(sign), u_all(UINT32_C(0x80000000)))));
+#endif
 }
 /*@ end */
 
 /*@ begin v_reduce */
 /* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. Adding 1.5 * 2^23 rounds to the integer, which then stands
-   in the low bits: *n holds it, modulo 2^32. The first part of ln 2 has 9 bits: its products with n are exact. */
+   in the low bits: *n holds 0x4b400000 + n. The first part of ln 2 has 9 bits: its products with n are exact. */
 static inline TARGET vf v_reduce(vf x, vu *n)
 {
     const vf magic = v_all(12582912.0f);
@@ -36,33 +72,33 @@ static inline TARGET vf v_reduce(vf x, vu *n)
     p = v_fma(p, r, v_all(0x1.5558d8p-5f));
     p = v_fma(p, r, v_all(0x1.555492p-3f));
     p = v_fma(p, r, v_all(0x1.fffffcp-2f));
-    *n = u_sub(v_bits(t), v_bits(magic));
+    *n = v_bits(t);
     return v_fma(v_mul(r, r), p, r);
 }
 /*@ end */
 
 /*@ begin v_exp */
 /* exp(x). 0 below -104, infinity above 89. The power of two is applied in two halves, since 2^n alone may be beyond
-   what a float holds when the result is not. n + 256 is positive, its halves are the exponents plus 128. A caller may
+   what a float holds when the result is not. n + 254 is positive, its halves are the exponents plus 127. A caller may
    add to the result: contracting that sum with the last product changes nothing, for a product with a power of two is
    exact, or too small to count beside 1. */
 static inline TARGET vf v_exp(vf x)
 {
     vu n;
     const vf q = v_reduce(v_min(v_all(89.0f), v_max(v_all(-104.0f), x)), &n);
-    const vu m = u_add(n, u_all(UINT32_C(256))), half = u_shr(m, 1), one = u_all(UINT32_C(1));
-    const vf a = v_float(u_shl(u_sub(half, one), 23)), b = v_float(u_shl(u_sub(u_sub(m, half), one), 23));
+    const vu m = u_sub(n, u_all(UINT32_C(0x4b400000) - 254));
+    const vf a = v_float(u_shl(u_shr(m, 1), 23)), b = v_float(u_shl(u_shr(u_add(m, u_all(UINT32_C(1))), 1), 23));
     return v_mul(v_fma(a, q, a), b);
 }
 /*@ end */
 
 /*@ begin v_expm1 */
-/* exp(x) - 1 for x up to 88; what is above counts as 88. */
+/* exp(x) - 1 for x up to 80; what is above counts as 80. */
 static inline TARGET vf v_expm1(vf x)
 {
     vu n;
-    const vf q = v_reduce(v_min(v_all(88.0f), v_max(v_all(-80.0f), x)), &n);
-    const vf a = v_float(u_shl(u_add(n, u_all(UINT32_C(127))), 23));
+    const vf q = v_reduce(v_min(v_all(80.0f), v_max(v_all(-80.0f), x)), &n);
+    const vf a = v_float(u_shl(u_sub(n, u_all(UINT32_C(0x4b400000) - 127)), 23));
     return v_fma(a, q, v_sub(a, v_all(1.0f)));
 }
 /*@ end */
@@ -87,14 +123,17 @@ static inline TARGET vf v_leaky_relu(vf x)
 /*@ end */
 
 /*@ begin v_elu */
-static inline TARGET vf v_elu(vf x) { return v_select(v_lt(x, v_all(0.0f)), v_expm1(x), x); }
+static inline TARGET vf v_elu(vf x)
+{
+    return v_select(v_lt(x, v_all(0.0f)), v_within(v_expm1(x), v_all(-1.0f), v_all(0.0f)), x);
+}
 /*@ end */
 
 /*@ begin v_selu */
 static inline TARGET vf v_selu(vf x)
 {
     const vm below = v_lt(x, v_all(0.0f));
-    const vf y = v_select(below, v_expm1(x), x);
+    const vf y = v_select(below, v_within(v_expm1(x), v_all(-1.0f), v_all(0.0f)), x);
     return v_mul(y, v_select(below, v_all(1.7580993408473766f), v_all(1.0507009873554805f)));
 }
 /*@ end */
@@ -103,8 +142,8 @@ static inline TARGET vf v_selu(vf x)
 /* (e - 1) / (e + 1) with e = exp(2 |x|); from 10 on that is 1. */
 static inline TARGET vf v_tanh(vf x)
 {
-    const vf a = v_min(v_all(10.0f), v_abs(x)), e = v_expm1(v_add(a, a));
-    return v_like(v_div(e, v_add(e, v_all(2.0f))), x);
+    const vf a = v_min(v_all(10.0f), v_abs(x)), e = v_within(v_expm1(v_add(a, a)), v_all(0.0f), v_all(5e8f));
+    return v_like(v_within(v_div(e, v_add(e, v_all(2.0f))), v_all(0.0f), v_all(1.0f)), x);
 }
 /*@ end */
 
@@ -112,7 +151,7 @@ static inline TARGET vf v_tanh(vf x)
 /* Below 1 a polynomial in x^2; above, 1 - exp(x Q(x)); from 4 on that is 1. */
 static inline TARGET vf v_erf(vf x)
 {
-    const vf a = v_abs(x), x2 = v_mul(x, x), t = v_min(v_all(4.0f), a);
+    const vf a = v_abs(x), x2 = v_within(v_mul(x, x), v_all(0.0f), v_all(1.0f)), t = v_min(v_all(4.0f), a);
     vf p = v_all(0x1.496a32p-14f);
     p = v_fma(p, x2, v_all(-0x1.a3f7p-11f));
     p = v_fma(p, x2, v_all(0x1.5405b2p-8f));
@@ -126,8 +165,9 @@ static inline TARGET vf v_erf(vf x)
     q = v_fma(q, t, v_all(-0x1.ae8e3cp-4f));
     q = v_fma(q, t, v_all(-0x1.458bb4p-1f));
     q = v_fma(q, t, v_all(-0x1.07208ap-3f));
-    const vf far = v_sub(v_all(0.0f), v_expm1(v_fma(q, t, v_sub(v_all(0.0f), t))));
-    return v_like(v_select(v_lt(a, v_all(1.0f)), v_fma(p, a, a), far), x);
+    const vf above = v_within(v_expm1(v_fma(q, t, v_sub(v_all(0.0f), t))), v_all(-1.0f), v_all(0.0f));
+    const vf y = v_select(v_lt(a, v_all(1.0f)), v_fma(p, a, a), v_sub(v_all(0.0f), above));
+    return v_like(v_within(y, v_all(0.0f), v_all(1.0f)), x);
 }
 /*@ end */
 
@@ -149,7 +189,7 @@ static inline TARGET vf v_gelu_erf(vf x)
 
 /*@ begin v_exp_minus */
 /* exp(-|x|) */
-static inline TARGET vf v_exp_minus(vf x) { return v_exp(v_float(u_or(v_bits(x), u_all(UINT32_C(0x80000000))))); }
+static inline TARGET vf v_exp_minus(vf x) { return v_within(v_exp(v_minus_abs(x)), v_all(0.0f), v_all(1.0f)); }
 /*@ end */
 
 /*@ begin v_sigmoid */
@@ -176,7 +216,10 @@ static inline TARGET vf v_softplus(vf x)
 /*@ end */
 
 /*@ begin v_softsign */
-static inline TARGET vf v_softsign(vf x) { return v_div(x, v_add(v_all(1.0f), v_abs(x))); }
+static inline TARGET vf v_softsign(vf x)
+{
+    return v_within(v_div(x, v_add(v_all(1.0f), v_abs(x))), v_all(-1.0f), v_all(1.0f));
+}
 /*@ end */
 
 /*@ begin v_swish */

@@ -4,18 +4,20 @@
  * A chunk `words_<isa>` defines the same words for one instruction set; the plain one has vectors of one lane. A
  * generated file holds several sections, each in its own words, in one translation unit that is compiled for no
  * instruction set in particular: hence TARGET before every function, and the chunk `undef_words` between sections.
- * Who includes this file defines SIMD_AVX512, SIMD_AVX2, SIMD_NEON or SIMD_PLAIN first.
+ * Who includes this file defines SIMD_AVX512, SIMD_AVX2, SIMD_NEON, SIMD_PLAIN or SIMD_MULADD (plain, too) first.
  *
  *   types       vf floats, vu 32-bit words, vm the result of a comparison
  *   lanes       VL
  *   memory      v_load v_store: VL floats, any alignment; v_load_n v_store_n: the first n of them, 0 < n <= VL,
  *               and no byte beyond; the other lanes are loaded as 0
- *   arithmetic  v_fma(a, b, c) = a b + c rounded once; v_max(a, b) = a > b ? a : b, v_min(a, b) = a < b ? a : b, bit for
- *               bit; the rest as IEEE has it
+ *   arithmetic  v_fma(a, b, c) = a b + c rounded once (in the class muladd32: twice); v_max(a, b) = a > b ? a : b, v_min(a, b) =
+ *               a < b ? a : b, bit for bit; the rest as IEEE has it
+ *   analysis    v_within(a, low, high) = a, where a, if it is used at all, lies between low and high, or is NaN: plain C makes
+ *               it so, which changes no result and tells analysers
  *   choice      v_lt v_eq (false for NaN), v_select(m, a, b) = m ? a : b; v_lane(a, j): every lane is lane j of a
  *   bits        v_bits v_float: the same bits as the other type; u_all u_add u_sub u_and u_or, u_shl u_shr by a literal
- *   compilers   PIN(v): v is in a register here, whatever the compiler would like to fold; OPAQUE(v): a truth value that
- *               it may not reason about; UNROLL: before a short loop over accumulators; NO_CALL: at a loop's end, so
+ *   compilers   PIN(v): v is in a register here, whatever the compiler would like to fold; OPAQUE(v): the truth value v,
+ *               of which it knows nothing; UNROLL: before a short loop over accumulators; NO_CALL: at a loop's end, so
  *               that it does not become a call of memcpy or memset; HELPER: before a function that may stay unused,
  *               BLOCK_BODY: before one that must be inlined (but without
  *               optimisation nothing is gained, and the text explodes), NO_INLINE: that must not
@@ -40,7 +42,7 @@
 
 /*@ begin compiler */
 #define LANES 32
-#if defined __GNUC__
+#if defined __GNUC__ && !defined __FRAMAC__
 #define HELPER static inline __attribute__((unused))
 #if defined __OPTIMIZE__
 #define BLOCK_BODY static inline __attribute__((always_inline, unused))
@@ -58,9 +60,14 @@
 #define PREFETCH(p) ((void)(p))
 #endif
 #if defined __clang__ && !defined __x86_64__
-#define OPAQUE(v) __asm__("" : "+r"(v))
+#define OPAQUE(v) opaque(v)
+HELPER int opaque(int v)
+{
+    __asm__("" : "+r"(v));
+    return v;
+}
 #else
-#define OPAQUE(v) ((void)(v))
+#define OPAQUE(v) (v)
 #endif
 #if defined __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -90,6 +97,7 @@
 #define v_div(a, b) _mm512_div_ps(a, b)
 #define v_max(a, b) _mm512_max_ps(a, b)
 #define v_min(a, b) _mm512_min_ps(a, b)
+#define v_within(a, low, high) (a)
 #define v_lt(a, b) _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ)
 #define v_eq(a, b) _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ)
 #define v_lane(a, j) _mm512_permutexvar_ps(_mm512_set1_epi32((int)(j)), a)
@@ -199,6 +207,7 @@ BLOCK_BODY TARGET void transpose__avx512(__m512 *a)
 #define v_div(a, b) _mm256_div_ps(a, b)
 #define v_max(a, b) _mm256_max_ps(a, b)
 #define v_min(a, b) _mm256_min_ps(a, b)
+#define v_within(a, low, high) (a)
 #define v_lt(a, b) _mm256_cmp_ps(a, b, _CMP_LT_OQ)
 #define v_eq(a, b) _mm256_cmp_ps(a, b, _CMP_EQ_OQ)
 #define v_lane(a, j) _mm256_permutevar8x32_ps(a, _mm256_set1_epi32((int)(j)))
@@ -298,6 +307,7 @@ BLOCK_BODY TARGET void transpose__avx2(__m256 *a)
 #define v_div(a, b) vdivq_f32(a, b)
 #define v_max larger__neon
 #define v_min smaller__neon
+#define v_within(a, low, high) (a)
 #define v_lt(a, b) vcltq_f32(a, b)
 #define v_eq(a, b) vceqq_f32(a, b)
 #define v_lane lane__neon
@@ -392,6 +402,7 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 #define v_div(a, b) ((a) / (b))
 #define v_max larger__plain
 #define v_min smaller__plain
+#define v_within(a, low, high) v_min(high, v_max(low, a))
 #define v_lt(a, b) ((a) < (b))
 #define v_eq(a, b) ((a) == (b))
 #define v_lane(a, j) ((void)(j), (a))
@@ -415,16 +426,12 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
 /* OPAQUE: clang 14 for aarch64 makes FMAX of what it can see, and max(0, -0) becomes 0. */
 HELPER float larger__plain(float a, float b)
 {
-    int greater = a > b;
-    OPAQUE(greater);
-    return greater ? a : b;
+    return OPAQUE(a > b) ? a : b;
 }
 
 HELPER float smaller__plain(float a, float b)
 {
-    int less = a < b;
-    OPAQUE(less);
-    return less ? a : b;
+    return OPAQUE(a < b) ? a : b;
 }
 
 HELPER uint32_t bits__plain(float a)
@@ -438,9 +445,45 @@ HELPER float float__plain(uint32_t a)
     const union { uint32_t u; float f; } pun = {a};
     return pun.f;
 }
+/*@ end */
 
-/* Where the processor has no fused multiply-add, __builtin_fmaf would call the C library. */
-#if defined __FP_FAST_FMAF || defined __FMA__ || defined __ARM_FEATURE_FMA || defined __aarch64__
+#ifndef SIMD_MULADD
+/*@ begin fma_plain */
+/* Where the processor has no fused multiply-add, __builtin_fmaf would call the C library. That of clang does so as well
+   where it believes that fmaf sets errno: on bare metal. */
+#if defined __FRAMAC__
+#define v_fma fma__plain
+/* What the analysis of --proof takes for it: the sum in double, anything within 2^-23 of it, or 2^-149. Rounding the exact
+   sum once gives a float in there. */
+extern volatile double any_double;
+HELPER double between(double low, double high)
+{
+    double x = any_double;
+    x = x == x ? x : low;
+    x = x < low ? low : x;
+    return x > high ? high : x;
+}
+
+HELPER float fma__plain(float a, float b, float c)
+{
+    const double sum = (double)a * (double)b + (double)c;
+    return (float)(sum * between(1 - 0x1p-23, 1 + 0x1p-23) + between(-0x1p-149, 0x1p-149));
+}
+#elif defined __clang__ && defined __ARM_FEATURE_FMA && !defined __aarch64__
+#define v_fma fma__plain
+HELPER float fma__plain(float a, float b, float c)
+{
+    __asm__("vfma.f32 %0, %1, %2" : "+t"(c) : "t"(a), "t"(b));
+    return c;
+}
+#elif defined __clang__ && defined __riscv_flen
+#define v_fma fma__plain
+HELPER float fma__plain(float a, float b, float c)
+{
+    __asm__("fmadd.s %0, %1, %2, %0" : "+f"(c) : "f"(a), "f"(b));
+    return c;
+}
+#elif defined __FP_FAST_FMAF || defined __FMA__ || defined __ARM_FEATURE_FMA || defined __aarch64__ || defined __riscv_flen
 #define v_fma(a, b, c) __builtin_fmaf(a, b, c)
 #else
 #define v_fma fma__plain
@@ -461,6 +504,11 @@ HELPER float fma__plain(float a, float b, float c)
 }
 #endif
 /*@ end */
+#else
+/*@ begin muladd_plain */
+#define v_fma(a, b, c) ((a) * (b) + (c))
+/*@ end */
+#endif
 #endif
 
 #ifdef SIMD_UNDEF
@@ -483,6 +531,7 @@ HELPER float fma__plain(float a, float b, float c)
 #undef v_div
 #undef v_max
 #undef v_min
+#undef v_within
 #undef v_lt
 #undef v_eq
 #undef v_lane

@@ -24,23 +24,25 @@ BODY void NAME(const float *x, size_t xs, size_t rows, float *y, size_t ys SIZES
             vf most = v_lane(a, 0);
             for (size_t j = 1; j < N; j++)
                 most = v_max(most, v_lane(a, j));
-            const vf e = v_exp(v_sub(a, most));
+            const vf e = v_within(v_exp(v_sub(a, most)), v_all(0.0f), v_all(1.0f));
             vf all = v_lane(e, 0);
             for (size_t j = 1; j < N; j++)
                 all = v_add(all, v_lane(e, j));
-            v_store_n(to, v_div(e, all), N);
+            v_store_n(to, v_div(e, v_within(all, v_all(1.0f), v_all((float)N))), N);
             continue;
         }
         for (size_t j = 1; j < N; j++)
             top = top > from[j] ? top : from[j];
         for (size_t j = 0; j < N; j += VL) {
             const size_t lanes = N - j < VL ? N - j : VL;
-            v_store_n(to + j, v_exp(v_sub(v_load_n(from + j, lanes), v_all(top))), lanes);
+            const vf e = v_exp(v_sub(v_load_n(from + j, lanes), v_all(top)));
+            v_store_n(to + j, v_within(e, v_all(0.0f), v_all(1.0f)), lanes);
         }
         for (size_t j = 0; j < 16 && j < N; j++) {
             sum[j] = to[j];
             for (size_t i = j + 16; i < N; i += 16)
                 sum[j] += to[i];
+            NO_CALL;
         }
         if (N > 16)
             for (size_t half = 8; half > 0; half /= 2)
@@ -51,7 +53,8 @@ BODY void NAME(const float *x, size_t xs, size_t rows, float *y, size_t ys SIZES
                 sum[0] += sum[j];
         for (size_t j = 0; j < N; j += VL) {
             const size_t lanes = N - j < VL ? N - j : VL;
-            v_store_n(to + j, v_div(v_load_n(to + j, lanes), v_all(sum[0])), lanes);
+            const vf all = v_within(v_all(sum[0]), v_all(1.0f), v_all((float)N));
+            v_store_n(to + j, v_div(v_load_n(to + j, lanes), all), lanes);
         }
     }
 }

@@ -18,8 +18,7 @@ BODY void NAME(const float *x, size_t xs, size_t rows, float *y, size_t ys SIZES
     for (size_t r = 0; r < rows; r++)
         for (size_t j = 0; j < N; j += VL) {
             const size_t lanes = N - j < VL ? N - j : VL;
-            const vf a = v_load_n(x + r * xs + j, lanes);
-            v_store_n(y + r * ys + j, v_select(v_eq(a, a), a, v_float(u_all(UINT32_C(0x7fc00000)))), lanes);
+            v_store_n(y + r * ys + j, v_one_nan(v_load_n(x + r * xs + j, lanes)), lanes);
         }
 }
 /*@ end */
@@ -30,8 +29,7 @@ static TARGET void LANES_NAME(const float *x, size_t rows, float *y, size_t ys S
     float some[VL];
     for (size_t j = 0; j < N; j++)
         for (size_t r = 0; r < rows; r += VL) {
-            const vf a = v_load(x + j * LANES + r);
-            v_store(some, v_select(v_eq(a, a), a, v_float(u_all(UINT32_C(0x7fc00000)))));
+            v_store(some, v_one_nan(v_load(x + j * LANES + r)));
             for (size_t i = 0; i < VL && r + i < rows; i++)
                 y[(r + i) * ys + j] = some[i];
         }

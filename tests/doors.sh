@@ -24,7 +24,7 @@ forbid "libtcc belongs to jit.c" libtcc $(but jit.c) runtime/*
 forbid "intrinsics belong to templates/simd.h; SHA's to sha256_x86.c" 'immintrin|arm_neon' compiler/*.c \
     $(ls runtime/* | grep -v -x runtime/sha256_x86.c) templates/*.c templates/math.h
 forbid "templates include simd.h, math.h and each other" '<' templates/act.c templates/argmax.c templates/copy.c templates/dense.c \
-    templates/dense_tile.c templates/dice.c templates/math.h templates/max.c templates/mix.c templates/softmax.c \
+    templates/dense_tile.c templates/dice.c templates/math.h templates/max.c templates/mix.c templates/narrow.c templates/softmax.c \
     templates/store.c templates/ziln.c
 forbid "the runtime does not know the compiler" 'mmoec.h|pb-c|libtcc' runtime/*
 forbid "processes, paths and terminals belong to few" 'spawn.h' $(but build.c)
@@ -41,7 +41,7 @@ if grep -n -E '\b(malloc|calloc|realloc|free)\(' $(but arena.c); then
 fi
 # Every source file says its licence.
 for file in $(ls compiler/*.[ch] compiler/*.def runtime/*.[ch] templates/* tests/*.[ch] tests/*.sh bench/*.[ch] bench/*.sh \
-    bench/models/*/* examples/* cmake/*.c); do
+    bench/models/*/* examples/*.* examples/*/* cmake/*.c); do
     head -n 2 "$file" | grep -q 'SPDX-License-Identifier: ' || { echo "FAILED: no licence line in $file"; status=1; }
 done
 exit $status

@@ -134,5 +134,5 @@ break_kernel "argmax in lanes" 's/v_select(v_lt(top, a), v_all((float)j), best)/
 break_kernel "max" 's/top = from\[j\] > top/top = from[j] < top/'
 break_kernel "max in lanes" 's/top = v_max(v_load(x + j/top = v_min(v_load(x + j/' "1 2"
 break_kernel "gelu" 's/0\.044715f/0.044716f/'
-break_kernel "store" 's/v_select(v_eq(a, a), a, v_float/v_select(v_eq(a, a), v_add(a, a), v_float/'
+break_kernel "store" 's/v_select(v_eq(x, x), x, v_float/v_select(v_eq(x, x), v_add(x, x), v_float/'
 echo "ok"

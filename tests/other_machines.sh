@@ -57,8 +57,9 @@ check_arm_kernels() {
     shift
     kernels "$name.neon.o" "$source" neon "$@"
     kernels "$name.plain.o" "$source" plain "$@"
+    kernels "$name.muladd.o" "$source" muladd "$@"
     $arm_gcc $strict -O2 -static -DTEST_TABLE=mmoe_kernels__neon -I "$source/tests/shim" "$source/tests/test_kernels.c" \
-        "$source/runtime/kernels_table.c" "$name.neon.o" "$name.plain.o" -lm -o "$name"
+        "$source/runtime/kernels_table.c" "$name.neon.o" "$name.plain.o" "$name.muladd.o" -lm -o "$name"
     run_kernels "$name" qemu-aarch64 "./$name"
 }
 
@@ -100,6 +101,15 @@ check_contraction() {
     compare_fused "$@"
     [ "$off" -gt 0 ] && [ "$off" = "$fast" ] || fail "contraction $1: $off multiply-adds, $fast with -ffp-contract=fast"
     echo "contraction $1: $off multiply-adds either way"
+}
+
+# The class muladd32: nothing is fused, though the compiler's default would.
+check_unfused() {
+    name=$1 file=$2
+    shift 2
+    "$@" -std=gnu17 -O3 -w -c "$file" -o "$name.o"
+    [ "$(count_fused "$name.o")" = 0 ] || fail "muladd32 $1: $(count_fused "$name.o") multiply-adds"
+    echo "muladd32 $name: nothing is fused"
 }
 
 # The check itself: where a product meets a sum, it must see more.
@@ -155,7 +165,7 @@ for name in tiny heads; do
     mkdir "$at"
     cp "$model/features.npy" "$at/x.npy"
     "$mmoec" score "$model" --outputs all --features "$at/x.npy" -o "$at/y.npy"
-    for target in avx512 avx2 generic-c aarch64; do
+    for target in avx512 avx2 generic-c aarch64 cortex-m0; do
         "$mmoec" compile "$model" --outputs all --name m --target $target -o "$at/$target"
         # Where contraction is looked for, without the pragma that forbids it.
         sed '/pragma STDC FP_CONTRACT/d' "$at/$target.c" > "$at/$target-bare.c"
@@ -169,6 +179,7 @@ cat > "$work/no_tables.c" <<'C'
 #include "runtime/kernels.h"
 __attribute__((weak)) const struct mmoe_kernels mmoe_kernels__avx2 = {.isa = "no avx2"};
 __attribute__((weak)) const struct mmoe_kernels mmoe_kernels__avx512 = {.isa = "no avx512"};
+__attribute__((weak)) const struct mmoe_kernels mmoe_kernels__muladd = {.isa = "no muladd"};
 C
 gcc -I "$source" -c "$work/no_tables.c" -o "$work/no_tables.o"
 
@@ -219,7 +230,10 @@ compare plain generic-c "gcc -mfma" "clang -mfma"
 compare avx2 avx2 "gcc -mavx2 -mfma" "clang -mavx2 -mfma"
 compare avx512 avx512 "gcc -mavx512f" "clang -mavx512f"
 compare neon aarch64 "$arm_gcc" "$arm_clang"
+check unfused unfused-aarch64-gcc tiny/cortex-m0.c $arm_gcc
+check unfused unfused-aarch64-clang tiny/cortex-m0.c $arm_clang
 for cc in gcc clang; do
+    check unfused unfused-$cc tiny/cortex-m0.c $cc -mfma
     check contraction_is_seen split-$cc tiny/split.c $cc -O2
 done
 

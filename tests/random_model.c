@@ -4,7 +4,8 @@
  * Writes an EasyRec model directory that nobody trained: pipeline.config, checkpoint,
  * model.ckpt-*.* and features.npy (float32 [rows, D], what enters the experts).
  *
- *     --shape   m1 m2 m3 m4 (the models of design.md §6), tiny, wide64 (64 experts), random (the
+ *     --shape   m1 m2 m3 m4 (the models of design.md §6), tiny, wide64 (64 experts), acts (every
+ *               activation and every kind of output), random (the
  *               default: everything that EasyRec can train, drawn from the seed)
  *     --rows    of features.npy; 64
  *
@@ -302,6 +303,31 @@ static void random_shape(void)
     random_towers();
     net.shards = between(1, 3);
     net.slots = between(0, 4);
+}
+
+/* Every activation there is, each of an expert or of a tower, and every kind of output. */
+static void all_activations(void)
+{
+    static const char *const acts[] = {
+        "relu", "tf.nn.relu6", "leaky_relu", "elu", "selu", "gelu", "tf.nn.gelu", "tf.identity",
+        "sigmoid", "tanh", "tf.nn.softplus", "tf.nn.softsign", "dice",
+        "easy_rec.python.utils.activation.swish", "tf.nn.softmax", "relu",
+    };
+    static const struct head heads[MOST_TOWERS] = {
+        { 1, 1, { "CLASSIFICATION" } }, { 3, 1, { "CLASSIFICATION" } }, { 3, 1, { "ZILN_LOSS" } },
+        { 1, 1, { "L2_LOSS" } }, { 1, 1, { "SIGMOID_L2_LOSS" } }, { 2, 1, { "JRC_LOSS" } },
+        { 1, 2, { "CLASSIFICATION", "L2_LOSS" } }, { 4, 1, { "CLASSIFICATION" } },
+    };
+    make_features(7);
+    net.n_experts = net.n_towers = 8;
+    for (int i = 0; i < 8; i++) {
+        net.expert[i] = (struct dnn){ .set = true, .n = 1, .width = { 5 }, .bn = true, .activation = acts[i] };
+        struct tower *t = &net.tower[i];
+        *t = (struct tower){ .dnn = net.expert[i], .head = heads[i] };
+        t->dnn.activation = acts[8 + i];
+        snprintf(t->name, sizeof(t->name), "t%d", i);
+    }
+    net.shards = 1;
 }
 
 /* ---- the config ---- */
@@ -620,6 +646,10 @@ static bool make_net(const char *shape)
         random_shape();
         return true;
     }
+    if (strcmp(shape, "acts") == 0) {
+        all_activations();
+        return true;
+    }
     for (size_t i = 0; i < COUNT(shapes); i++)
         if (strcmp(shape, shapes[i].name) == 0) {
             make_shape(&shapes[i]);
@@ -649,7 +679,7 @@ int main(int argc, char **argv)
     state = seed;
     if (usage || !dir || rows < 0 || !make_net(shape)) {
         fprintf(stderr, "usage: random_model DIR --seed N [--rows N]\n"
-                        "                    [--shape m1|m2|m3|m4|wide64|tiny|random]\n");
+                        "                    [--shape m1|m2|m3|m4|wide64|tiny|acts|random]\n");
         return 2;
     }
     write_model(dir, shape, seed, rows);

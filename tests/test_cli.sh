@@ -74,6 +74,9 @@ if grep -q 'libtcc yes' version; then jit=jit; else
     jit=
     run 5 score "$tiny" --features "$tiny/features.npy" --engine jit; says 'has no libtcc'
 fi
+run 2 compile "$tiny" --numerics muladd32 -o x; says 'target x86-64 has no --numerics muladd32'
+run 0 verify "$tiny" --target cortex-m0; shows 'walk-muladd.*bits equal'
+run 0 verify "$tiny" --target rv32imafc --features "$tiny/features.npy" --expect "$tiny"
 mkdir temporary
 export TMPDIR="$work/temporary"
 CC=/no/cc run 5 compile "$tiny" -o z.so; says 'cannot be run'

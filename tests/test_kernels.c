@@ -6,10 +6,13 @@
  * against the plain kernels, over awkward shapes, with guard values around the outputs, any NaN
  * counting as equal to any other (but in `store`). A sum over those bits is printed, for comparing
  * machines. With -DTEST_TABLE=mmoe_kernels__avx512 that table alone is tested, whatever the
- * processor says: for emulated builds. With the argument --time, every kernel of kernels.def is timed
- * instead, in both forms and on every instruction set.
+ * processor says: for emulated builds. With -DSIMD_MULADD all of it is for the class muladd32. With
+ * the argument --time, every kernel of kernels.def is timed instead, in both forms and on every
+ * instruction set.
  */
+#ifndef SIMD_MULADD
 #define SIMD_PLAIN
+#endif
 #include "../runtime/kernels.h"
 #include "../templates/math.h"
 
@@ -163,6 +166,14 @@ static void check_fma(float a, float b, float c)
                  (double)want);
 }
 
+#ifdef SIMD_MULADD
+static void fma_rounds_once(void **state) /* twice, here */
+{
+    (void)state;
+    assert_true(v_fma(0x1.001p0f, 0x1.001p0f, -0x1.002p0f) == 0);
+    check_fma(3, 4, 5);
+}
+#else
 static void fma_rounds_once(void **state)
 {
     (void)state;
@@ -206,6 +217,8 @@ static void fma_rounds_once(void **state)
         check_fma(ldexpf(a, -70), ldexpf(b, -70), ldexpf(random_float(), -145));
     }
 }
+
+#endif
 
 /* ---- kernels
  * ----------------------------------------------------------------------------------------------------------
@@ -340,6 +353,29 @@ static void check_dense(tables *plain, tables *k, size_t rows, size_t in, size_t
                 }
                 near((double)out(&d, r)[j], j < relu && sum < 0 ? 0 : sum, (double)(in + 1) * size * 0x1p-24,
                      "dense");
+            }
+        free_data(&d);
+    }
+}
+
+static void check_narrow(tables *plain, tables *k, size_t rows, size_t in, size_t n, int special)
+{
+    for (int relu = 0; relu < 2; relu++) {
+        struct data d = new_data(rows, in, n, in, (1 + in) * ((n + 3) / 4 * 4), special);
+        plain->narrow(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, n, relu);
+        k->narrow(d.x, d.xs, rows, d.w, d.other + MOST, d.ys, in, n, relu);
+        guards_hold(&d, "narrow", n);
+        same_bits(&d, relu ? "narrow, relu" : "narrow", k->isa, 0);
+        for (size_t r = 0; r < rows && !special; r++)
+            for (size_t j = 0; j < n; j++) {
+                const float *w = d.w + (1 + in) * (j / 4 * 4) + j % 4, *x = d.x + r * d.xs;
+                double sum = (double)w[0], size = fabs(sum);
+                for (size_t i = 0; i < in; i++) {
+                    sum += (double)x[i] * (double)w[(1 + i) * 4];
+                    size += fabs((double)x[i] * (double)w[(1 + i) * 4]);
+                }
+                near((double)out(&d, r)[j], relu && sum < 0 ? 0 : sum,
+                     (double)(in + 1) * size * 0x1p-24, "narrow");
             }
         free_data(&d);
     }
@@ -571,8 +607,10 @@ static const char *const act_names[] = {
 
 static void check_width(tables *plain, tables *k, size_t rows, size_t n, int special)
 {
-    for (size_t i = 0; i < COUNT(inputs); i++)
+    for (size_t i = 0; i < COUNT(inputs); i++) {
         check_dense(plain, k, rows, inputs[i], n, special);
+        check_narrow(plain, k, rows, inputs[i], n, special);
+    }
     for (size_t a = 0; a < MMOE_N_ACTS; a++) {
         check_unary(k, plain->act[a], k->act[a], act_names[a], rows, n, n, special);
         check_in_place(k->act[a], act_names[a], k->isa, rows, n);
@@ -614,7 +652,11 @@ enum { ONE_TABLE = 1 };
 static tables *best(void) { return &TEST_TABLE; }
 #else
 enum { ONE_TABLE = 0 };
+#ifdef SIMD_MULADD
+static tables *best(void) { return mmoe_kernels_named("muladd"); }
+#else
 static tables *best(void) { return mmoe_kernels_best(); }
+#endif
 #endif
 
 static uint64_t check_table(tables *plain, tables *k)
@@ -637,13 +679,19 @@ static uint64_t check_table(tables *plain, tables *k)
 static void instruction_sets_give_the_same_bits(void **state)
 {
     (void)state;
-#ifdef TEST_TABLE
+#if defined TEST_TABLE
     tables *list[] = {&TEST_TABLE};
+#elif defined SIMD_MULADD
+    tables *list[] = {mmoe_kernels_named("muladd")};
 #else
     tables *list[] = {mmoe_kernels_named("plain"), mmoe_kernels_named("avx2"),
                       mmoe_kernels_named("avx512"), mmoe_kernels_named("neon")};
 #endif
+#ifdef SIMD_MULADD
+    tables *plain = list[0];
+#else
     tables *plain = mmoe_kernels_named("plain");
+#endif
     assert_non_null(plain);
     const uint64_t sum = check_table(plain, list[0]);
     for (size_t t = 1; t < COUNT(list); t++)
@@ -722,6 +770,7 @@ static double seconds(void)
 #define TIME_DENSE(name)                                                                            \
     BOTH(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH, WIDTH, WIDTH, 48, WIDTH, 0),           \
          k->lanes.name(x, LANES, w, y, WIDTH, WIDTH, WIDTH))
+#define TIME_NARROW(name) TIME(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH, WIDTH, 1))
 #define TIME_UNARY(name) BOTH(#name, k->name(x, WIDTH, LANES, y, WIDTH, WIDTH), k->lanes.name(x, LANES, y, WIDTH))
 #define TIME_DICE(name) BOTH(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH), k->lanes.name(x, LANES, w, y, WIDTH))
 #define TIME_MIX(name)                                                                              \
@@ -730,6 +779,7 @@ static double seconds(void)
 #define TIME_ZILN(name) BOTH(#name, k->name(x, WIDTH, LANES, y, WIDTH), k->lanes.name(x, LANES, y))
 #define TIME_STORE(name)                                                                            \
     BOTH(#name, k->name(x, WIDTH, LANES, y, WIDTH, WIDTH), k->lanes.name(x, LANES, y, WIDTH, WIDTH))
+#define TIME_NARROW(name) TIME(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH, WIDTH, 1))
 #define TIME_LOAD(name) TIME(#name " into lanes", k->lanes.name(x, WIDTH, LANES, y, WIDTH))
 #define TIME_ACT(name)                                                                              \
     for (size_t a = 0; a < MMOE_N_ACTS; a++) {                                                      \
@@ -757,7 +807,7 @@ static void time_table(tables *k)
 
 static int time_all(void)
 {
-    static const char *const isas[] = {"avx512", "avx2", "neon", "plain"};
+    static const char *const isas[] = {"avx512", "avx2", "neon", "plain", "muladd"};
     for (size_t i = 0; i < COUNT(isas); i++)
         if (mmoe_kernels_named(isas[i]))
             time_table(mmoe_kernels_named(isas[i]));
