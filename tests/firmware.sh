@@ -236,6 +236,10 @@ echo "cortex-m4f: a broken model fails its self test"
 "$0" job cortex-m4f tiny -O1 -DMMOE_STACK || exit 1
 "$0" job rv32imc tiny -O1 '-DMMOE_SECTION=__attribute__((section(".rodata.flash2")))' || exit 1
 
+# The example, which checks its scores against EasyRec's.
+examples/firmware/run.sh > "$work/example" 2>&1 || { tail -n 20 "$work/example"; fail "examples/firmware/run.sh"; }
+echo "examples/firmware/run.sh: scores on both machines are EasyRec's"
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 # version MACHINE

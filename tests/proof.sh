@@ -57,9 +57,9 @@ check_bug() {
 
 check_misra() {
     (cd "$work/m4-cortex-m4f" && cppcheck --addon=misra -q --std=c99 --platform=unix32 --suppress=missingIncludeSystem m.c) 2>&1 |
-        grep -o 'misra-c2012-[0-9.]*' | sort -V | uniq -c | awk '{ sub("misra-c2012-", "", $2); print $2, $1 }' > "$work/misra"
+        grep -o 'misra-c2012-[0-9.]*' | sed 's/misra-c2012-//' | sort -u -V > "$work/misra"
     [ -s "$work/misra" ] || fail "cppcheck's add-on finds nothing at all"
-    sed -n 's/^| \([0-9]*\.[0-9]*\) | \([0-9]*\) |.*/\1 \2/p' docs/firmware.md | sort -V > "$work/misra.docs"
+    sed -n 's/^| \([0-9]*\.[0-9]*\) |.*/\1/p' docs/firmware.md | sort -V > "$work/misra.docs"
     diff "$work/misra.docs" "$work/misra" > "$work/misra.diff" || { cat "$work/misra.diff"; fail "docs/firmware.md lists other deviations (<) than cppcheck $(cppcheck --version | tr -dc 0-9.) finds (>)"; }
     echo "MISRA: the deviations of docs/firmware.md, $(wc -l < "$work/misra") rules"
 }

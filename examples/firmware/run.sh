@@ -50,10 +50,20 @@ build() {
         -I $out/$target -I $here $here/main.c $out/$target/tiny.c $out/$target/$start.o -lgcc -o $out/$target/tiny.elf
 }
 
+# memory ELF HEADER: what lies where in the part.
+memory() {
+    size_of() { readelf -sW "$1" | awk -v name="$2" '$8 == name { print $3 }'; }
+    all=$((0x$(readelf -SW "$1" | sed 's/\[ */[/' | awk '$2 == ".text" { print $6 }')))
+    weights=$(size_of "$1" weights) expected=$(size_of "$1" expected) rows=$(size_of "$1" rows)
+    echo "  flash  $weights bytes of weights, $expected of the self test's bits, $rows of this program's rows,"
+    echo "         $((all - weights - expected - rows)) of code: the model's, main.c and the start-up's; $all together"
+    echo "  RAM    no .data, no .bss; on the stack $(sed -n 's/^#define TINY_SCRATCH \([0-9]*\).*/\1/p' "$2") bytes of scratch"
+}
+
 mkdir -p $out/cortex-m4f $out/rv32imafc
 build cortex-m4f start_arm arm arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 \
     -Wl,--defsym=ROM=0,--defsym=RAM=0x20000000
-say arm-none-eabi-size $out/cortex-m4f/tiny.elf
+memory $out/cortex-m4f/tiny.elf $out/cortex-m4f/tiny.h
 say qemu-system-arm -M mps2-an386 -display none -monitor none -serial none -chardev stdio,id=c0 \
     -semihosting-config enable=on,target=native,chardev=c0 -kernel $out/cortex-m4f/tiny.elf > $out/cortex-m4f/scores
 head -n 1 $out/cortex-m4f/scores
@@ -61,7 +71,7 @@ sed 1d $out/cortex-m4f/scores > $out/scores
 compare $out/scores
 
 build rv32imafc start_riscv riscv riscv64-unknown-elf-gcc -march=rv32imafc -mabi=ilp32f
-say riscv64-unknown-elf-size $out/rv32imafc/tiny.elf
+memory $out/rv32imafc/tiny.elf $out/rv32imafc/tiny.h
 say qemu-system-riscv32 -M virt -bios none -display none -monitor none -serial stdio -kernel $out/rv32imafc/tiny.elf \
     > $out/rv32imafc/scores
 head -n 1 $out/rv32imafc/scores
