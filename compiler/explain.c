@@ -46,6 +46,16 @@ static void explain_weights(struct job *job, const struct plan *p, struct text *
                    size(job, p->target->ahead_bytes));
 }
 
+/* A small core's plan: few choices are left. */
+static void explain_narrow(struct job *job, const struct plan *p, struct text *to)
+{
+    text_print(to, "weights  %s, in panels of 4 columns, which the narrow kernel computes together\n",
+               size(job, p->weight_floats * sizeof(float)));
+    text_print(to, "rows     one at a time, in little memory: its values take %s; buffers share memory where their lives\n"
+                   "         do not overlap\n", size(job, p->rows.scratch_floats * sizeof(float)));
+    text_print(to, "text     the narrow kernel takes sizes as arguments: dense layers share its code\n");
+}
+
 static void explain_isa(const struct plan *p, const char *name, struct text *to)
 {
     const struct isa *isa = find_isa(name);
@@ -77,10 +87,14 @@ void explain_plan(struct job *job, const struct plan *p, const struct model *ori
 {
     text_print(to, "plan for %s: %s; %s\n", p->target->name, p->target->about, p->numerics->name);
     explain_layers(p, original, to);
-    explain_weights(job, p, to);
-    explain_rows(job, p, to);
-    text_print(to, "text     sizes are written into kernels, as long as there are at most %d different ones\n",
-               p->most_kernels);
+    if (p->target->narrow) {
+        explain_narrow(job, p, to);
+    } else {
+        explain_weights(job, p, to);
+        explain_rows(job, p, to);
+    }
+    text_print(to, "%s     sizes are written into kernels, as long as there are at most %d different ones\n",
+               p->target->narrow ? "    " : "text", p->most_kernels);
     text_print(to, "calls    places are in floats; x the rows, s scratch, y the scores, w the weights; +offset/stride\n");
     print_plan(p, to);
 }
