@@ -98,7 +98,7 @@ static bool is_shown(const struct option_row *r) { return r->about != NULL; }
 static const char *dashes(const struct option_row *r) { return strlen(r->name) <= 2 ? "-" : "--"; }
 
 /* What the argument of an option may be, NULL-terminated, in `room`; NULL if it is free. */
-#define MOST_CHOICES 16
+#define MOST_CHOICES 32
 static const char *const *choices_of(const struct option_row *r, const char *room[MOST_CHOICES])
 {
     int n = 0;

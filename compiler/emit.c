@@ -563,6 +563,8 @@ static void add_includes(struct emitter *e)
         text_print(e->to, "#if defined __x86_64__\n#include <immintrin.h>\n#endif\n");
     if (has_isa(e->p->target, "neon"))
         text_print(e->to, "#include <arm_neon.h>\n");
+    if (has_isa(e->p->target, "mve"))
+        text_print(e->to, "#include <arm_mve.h>\n");
     text_print(e->to, "\n");
     template_add(e->job, e->to, "frame.c", "checks", NULL, NULL, 0);
     text_print(e->to, "\n");

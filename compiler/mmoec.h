@@ -425,6 +425,7 @@ extern const struct target targets[];           /* the last has no name */
 extern const char *const plan_forms[];          /* what tests may ask for instead of what the model's size suggests */
 extern const struct numerics numerics_classes[];        /* the same */
 const struct target *find_target(const char *name);     /* NULL if there is none */
+bool is_plain_c(const struct target *t);                /* is there nothing but plain C in its files? */
 const struct numerics *find_numerics(const char *name); /* one of the table's names */
 
 enum kernel {

@@ -28,6 +28,7 @@ static const struct isa isas[] = {
     {"avx2", 8, 12, 6, 8, 12, 7, 5},
     {"neon", 4, 24, 8, 8, 12, 7, 5},
     {"plain", 1, 8, 1, 8, 12, 0, 0},
+    {"mve", 4, 0, 0, 0, 0, 0, 0},               /* of the narrow kernel alone */
 };
 
 const struct isa *find_isa(const char *name)
@@ -39,7 +40,7 @@ const struct isa *find_isa(const char *name)
 }
 
 #define SERVER 64, 1024 << 10, 1 << 20, 16, false, "fma32"
-#define NARROW {"plain"}, 1, 64 << 10, SIZE_MAX, 4, true
+#define NARROW 1, 64 << 10, SIZE_MAX, 4, true
 
 /* A core without fused multiply-add would compute each by a dozen operations in double: there the class is muladd32. */
 const struct target targets[] = {
@@ -47,16 +48,17 @@ const struct target targets[] = {
     {"avx512", {"avx512"}, SERVER, "AVX-512F only"},
     {"avx2", {"avx2"}, SERVER, "AVX2 with FMA only"},
     {"aarch64", {"neon"}, SERVER, "NEON"},
-    {"generic-c", NARROW, "fma32", "plain C99: no intrinsics, no dispatch, no state"},
-    {"cortex-m0", NARROW, "muladd32", "plain C99, no FPU"},
-    {"cortex-m3", NARROW, "muladd32", "plain C99, no FPU"},
-    {"cortex-m4f", NARROW, "fma32", "plain C99, single precision FPU"},
-    {"cortex-m7", NARROW, "fma32", "plain C99, FPU"},
-    {"cortex-m33", NARROW, "fma32", "plain C99, single precision FPU"},
-    {"cortex-m55", NARROW, "fma32", "plain C99, FPU"},
-    {"rv32imc", NARROW, "muladd32", "plain C99, no FPU"},
-    {"rv32imafc", NARROW, "fma32", "plain C99, single precision FPU"},
-    {"wasm32", NARROW, "muladd32", "plain C99, no fused multiply-add"},
+    {"generic-c", {"plain"}, NARROW, "fma32", "plain C99: no intrinsics, no dispatch, no state"},
+    {"cortex-m0", {"plain"}, NARROW, "muladd32", "plain C99, no FPU"},
+    {"cortex-m3", {"plain"}, NARROW, "muladd32", "plain C99, no FPU"},
+    {"cortex-m4f", {"plain"}, NARROW, "fma32", "plain C99, single precision FPU"},
+    {"cortex-m7", {"plain"}, NARROW, "fma32", "plain C99, FPU"},
+    {"cortex-m33", {"plain"}, NARROW, "fma32", "plain C99, single precision FPU"},
+    {"cortex-m55", {"plain"}, NARROW, "fma32", "plain C99, FPU"},
+    {"cortex-m55-mve", {"mve"}, NARROW, "fma32", "C99 with the intrinsics of MVE, which flushes subnormals"},
+    {"rv32imc", {"plain"}, NARROW, "muladd32", "plain C99, no FPU"},
+    {"rv32imafc", {"plain"}, NARROW, "fma32", "plain C99, single precision FPU"},
+    {"wasm32", {"plain"}, NARROW, "muladd32", "plain C99, no fused multiply-add"},
     {0},
 };
 
@@ -73,6 +75,8 @@ const struct target *find_target(const char *name)
             return t;
     return NULL;
 }
+
+bool is_plain_c(const struct target *t) { return strcmp(t->isas[0], "plain") == 0; }
 
 static const char *const kernel_names[] = {
 #define KERNEL(name, ...) #name,
@@ -633,7 +637,7 @@ const struct numerics *find_numerics(const char *name)
 static const struct numerics *choose_numerics(struct job *job, const struct target *t)
 {
     const char *name = job->options->numerics ? job->options->numerics : t->numerics;
-    if (t->narrow || strcmp(name, t->numerics) == 0)
+    if (is_plain_c(t) || strcmp(name, t->numerics) == 0)
         return find_numerics(name);
     blame(job, BAD_USAGE, (struct pos){0}, "usage", "for instance --target generic-c",
           "the target %s has no --numerics %s: only those in plain C have it", t->name, name);
@@ -776,7 +780,7 @@ struct plan *make_plan(struct job *job, const struct model *from)
     place_in_place(&pl);
     find_epilogues(&pl);
     plan_form(&pl, &p->rows, false);
-    if (p->small && strcmp(p->target->isas[0], "plain") != 0)
+    if (p->small && !p->target->narrow)
         plan_form(&pl, &p->lanes, true);
     p->straight = p->lanes.n_steps && p->rows.n_steps <= MOST_STRAIGHT && !asked_for(job, "calls");
     p->scratch_floats = p->rows.scratch_floats > p->lanes.scratch_floats ? p->rows.scratch_floats : p->lanes.scratch_floats;

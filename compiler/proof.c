@@ -237,7 +237,7 @@ static void add_case(const struct plan *p, const struct provenance *from, const 
 
 bool add_proof(struct job *job, const struct plan *p, const struct provenance *from, struct text *to)
 {
-    if (!p->target->narrow) {
+    if (!is_plain_c(p->target)) {
         blame(job, BAD_USAGE, (struct pos){0}, "usage", "for instance --target generic-c",
               "--proof is for targets in plain C alone, and %s is not", p->target->name);
         return false;

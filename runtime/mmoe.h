@@ -49,7 +49,7 @@ struct mmoe_model {
        2: the weights are not those of `expected`; 3: wrong scores. */
     int (*self_test)(const void *weights, const uint32_t *expected, void *scratch);
     void (*score_rows)(void);       /* reserved: NULL */
-    const char *(*chosen_isa)(void);        /* "avx512", "avx2", "neon", "plain": which serves on this machine */
+    const char *(*chosen_isa)(void);        /* "avx512", "avx2", "neon", "mve", "plain": which serves on this machine */
 };
 #elif MMOE_ABI != 1
 #error "two generated models of different mmoe ABIs in one unit"

@@ -4,7 +4,8 @@
  * A chunk `words_<isa>` defines the same words for one instruction set; the plain one has vectors of one lane. A
  * generated file holds several sections, each in its own words, in one translation unit that is compiled for no
  * instruction set in particular: hence TARGET before every function, and the chunk `undef_words` between sections.
- * Who includes this file defines SIMD_AVX512, SIMD_AVX2, SIMD_NEON, SIMD_PLAIN or SIMD_MULADD (plain, too) first.
+ * Who includes this file defines SIMD_AVX512, SIMD_AVX2, SIMD_NEON, SIMD_MVE, SIMD_PLAIN or SIMD_MULADD (plain,
+ * too) first. MVE has what the narrow kernel and those beside it need, and no words of tiles and blocks.
  *
  *   types       vf floats, vu 32-bit words, vm the result of a comparison
  *   lanes       VL
@@ -36,6 +37,8 @@
 #include <immintrin.h>
 #elif defined SIMD_NEON
 #include <arm_neon.h>
+#elif defined SIMD_MVE
+#include <arm_mve.h>
 #elif !defined SIMD_PLAIN
 #define SIMD_PLAIN
 #endif
@@ -380,6 +383,63 @@ HELPER void store_n__neon(float *p, float32x4_t a, size_t n)
         p[2] = vgetq_lane_f32(a, 2);
     if (n > 3)
         p[3] = vgetq_lane_f32(a, 3);
+}
+/*@ end */
+#endif
+
+#ifdef SIMD_MVE
+/*@ begin words_mve */
+/* Arm's M-profile vectors. They flush subnormals: rows that meet one are outside of the promise. */
+#define TARGET
+#define VL 4
+#define vf float32x4_t
+#define vu uint32x4_t
+#define vm mve_pred16_t
+#define v_load(p) vldrwq_f32(p)
+#define v_store(p, a) vstrwq_f32(p, a)
+#define v_load_n(p, n) vldrwq_z_f32(p, vctp32q((uint32_t)(n)))
+#define v_store_n(p, a, n) vstrwq_p_f32(p, a, vctp32q((uint32_t)(n)))
+#define v_all(a) vdupq_n_f32(a)
+#define v_fma(a, b, c) vfmaq_f32(c, a, b)
+#define v_add(a, b) vaddq_f32(a, b)
+#define v_sub(a, b) vsubq_f32(a, b)
+#define v_mul(a, b) vmulq_f32(a, b)
+#define v_div divide__mve
+#define v_max larger__mve
+#define v_min smaller__mve
+#define v_within(a, low, high) (a)
+#define v_lt(a, b) greater__mve(b, a)
+#define v_eq(a, b) vcmpeqq_f32(a, b)
+#define v_lane(a, j) vdupq_n_f32((a)[j])
+#define v_select(m, a, b) vpselq_f32(a, b, m)
+#define v_bits(a) vreinterpretq_u32_f32(a)
+#define v_float(a) vreinterpretq_f32_u32(a)
+#define u_all(a) vdupq_n_u32(a)
+#define u_add(a, b) vaddq_u32(a, b)
+#define u_sub(a, b) vsubq_u32(a, b)
+#define u_and(a, b) vandq_u32(a, b)
+#define u_or(a, b) vorrq_u32(a, b)
+#define u_shl(a, k) vshlq_n_u32(a, k)
+#define u_shr(a, k) vshrq_n_u32(a, k)
+
+/* The processor's "less" is "not greater or equal", true for NaN; clang 14 yet makes it of a "greater" that it sees
+   swapped. So it does not see the operands. */
+HELPER mve_pred16_t greater__mve(float32x4_t a, float32x4_t b)
+{
+    __asm__("" : "+w"(a), "+w"(b));
+    return vcmpgtq_f32(a, b);
+}
+
+HELPER float32x4_t larger__mve(float32x4_t a, float32x4_t b) { return vpselq_f32(a, b, greater__mve(a, b)); }
+HELPER float32x4_t smaller__mve(float32x4_t a, float32x4_t b) { return vpselq_f32(a, b, greater__mve(b, a)); }
+
+/* There is no division of vectors. */
+HELPER float32x4_t divide__mve(float32x4_t a, float32x4_t b)
+{
+    UNROLL
+    for (int j = 0; j < 4; j++)
+        a[j] /= b[j];
+    return a;
 }
 /*@ end */
 #endif

@@ -21,7 +21,7 @@ but() { ls compiler/*.c compiler/*.h | grep -v -x -E "$(printf 'compiler/(%s)' "
 
 forbid "protobuf-c belongs to the config's readers" 'protobuf-c|pb-c' $(but 'prototext.c|features.c|lower_.*.c') runtime/*
 forbid "libtcc belongs to jit.c" libtcc $(but jit.c) runtime/*
-forbid "intrinsics belong to templates/simd.h; SHA's to sha256_x86.c" 'immintrin|arm_neon' compiler/*.c \
+forbid "intrinsics belong to templates/simd.h; SHA's to sha256_x86.c" 'immintrin|arm_neon|arm_mve' compiler/*.c \
     $(ls runtime/* | grep -v -x runtime/sha256_x86.c) templates/*.c templates/math.h
 forbid "templates include simd.h, math.h and each other" '<' templates/act.c templates/argmax.c templates/copy.c templates/dense.c \
     templates/dense_tile.c templates/dice.c templates/math.h templates/max.c templates/mix.c templates/narrow.c templates/softmax.c \

@@ -46,8 +46,8 @@ compiler() {
     cortex-m7) echo "$arm -mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-d16" ;;
     cortex-m7-sp) echo "$arm -mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-sp-d16" ;;
     cortex-m33) echo "$arm -mcpu=cortex-m33 -mfloat-abi=hard -mfpu=fpv5-sp-d16" ;;
-    cortex-m55) echo "$arm -mcpu=cortex-m55 -mfloat-abi=hard" ;;
-    cortex-m55-clang) echo "$arm_clang -mcpu=cortex-m55 -mfloat-abi=hard" ;;
+    cortex-m55 | cortex-m55-mve) echo "$arm -mcpu=cortex-m55 -mfloat-abi=hard" ;;
+    cortex-m55-clang | cortex-m55-mve-clang) echo "$arm_clang -mcpu=cortex-m55 -mfloat-abi=hard" ;;
     rv32imc) echo "$riscv -march=rv32imc -mabi=ilp32" ;;
     rv32imafc) echo "$riscv -march=rv32imafc -mabi=ilp32f" ;;
     rv32imafc-clang) echo "clang --target=riscv32-unknown-elf -march=rv32imafc -mabi=ilp32f -msmall-data-limit=0" ;;
@@ -189,8 +189,8 @@ fi
 
 # ---- all of them -----------------------------------------------------------------------------------------------------
 
-machines="cortex-m0 cortex-m3 cortex-m4f cortex-m4f-clang cortex-m7 cortex-m7-sp cortex-m33 cortex-m55 cortex-m55-clang rv32imc
-    rv32imafc rv32imafc-clang ppc64 wasm32"
+machines="cortex-m0 cortex-m3 cortex-m4f cortex-m4f-clang cortex-m7 cortex-m7-sp cortex-m33 cortex-m55 cortex-m55-clang
+    cortex-m55-mve cortex-m55-mve-clang rv32imc rv32imafc rv32imafc-clang ppc64 wasm32"
 rm -rf "$work"
 mkdir -p "$work/model"
 

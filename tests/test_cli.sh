@@ -75,6 +75,11 @@ if grep -q 'libtcc yes' version; then jit=jit; else
     run 5 score "$tiny" --features "$tiny/features.npy" --engine jit; says 'has no libtcc'
 fi
 run 2 compile "$tiny" --numerics muladd32 -o x; says 'target x86-64 has no --numerics muladd32'
+run 2 compile "$tiny" --target cortex-m55-mve --numerics muladd32 -o x; says 'has no --numerics muladd32'
+run 2 compile "$tiny" --proof -o x; says 'proof is for targets in plain C alone, and x86-64 is not'
+run 2 compile "$tiny" --target generic-c --proof -o -; says 'proof needs the name of a file'
+run 0 compile "$tiny" --target generic-c --proof -o proved
+gcc -std=c99 -Wall -Wextra -Wpedantic -Werror -fsyntax-only proved_proof.c || fail "a driver with warnings"
 run 0 verify "$tiny" --target cortex-m0; shows 'walk-muladd.*bits equal'
 run 0 verify "$tiny" --target rv32imafc --features "$tiny/features.npy" --expect "$tiny"
 mkdir temporary
