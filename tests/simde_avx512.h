@@ -23,15 +23,35 @@
 #include <simde/x86/avx512/min.h>
 #include <simde/x86/avx512/mul.h>
 #include <simde/x86/avx512/or.h>
+#include <simde/x86/avx512/permutexvar.h>
 #include <simde/x86/avx512/set1.h>
+#include <simde/x86/avx512/shuffle.h>
 #include <simde/x86/avx512/slli.h>
 #include <simde/x86/avx512/srli.h>
 #include <simde/x86/avx512/storeu.h>
 #include <simde/x86/avx512/sub.h>
+#include <simde/x86/avx512/unpackhi.h>
+#include <simde/x86/avx512/unpacklo.h>
 
 /* Not in SIMDe 0.7.4. Lanes that the mask leaves out are neither read nor written. */
 #define simde_mm512_maskz_loadu_ps masked_load
 #define simde_mm512_mask_storeu_ps masked_store
+#define simde_mm512_zextps128_ps512 from_four
+#define simde_mm512_zextps256_ps512 from_eight
+
+static inline simde__m512 from_four(simde__m128 a)
+{
+    float lanes[16] = {0};
+    simde_mm_storeu_ps(lanes, a);
+    return simde_mm512_loadu_ps(lanes);
+}
+
+static inline simde__m512 from_eight(simde__m256 a)
+{
+    float lanes[16] = {0};
+    simde_mm256_storeu_ps(lanes, a);
+    return simde_mm512_loadu_ps(lanes);
+}
 
 static inline simde__m512 masked_load(simde__mmask16 mask, const float *p)
 {
