@@ -164,6 +164,15 @@ struct pos field_pos(const struct config *c, const void *message, unsigned numbe
 /* Does the message have a value of that field (of a repeated one: any)? */
 bool field_set(const void *message, unsigned number);
 
+/* ---- fingerprint.c, number.c: texts as hashes and as numbers, as TensorFlow has them ------------------------ */
+
+uint64_t fingerprint64(const void *bytes, size_t length);               /* FarmHash's */
+uint64_t fingerprint_cat(uint64_t a, uint64_t b);                       /* TensorFlow's FingerprintCat64 */
+/* false: TensorFlow refuses the text. The bounds are those of a signed type. */
+bool text_to_int(const char *text, size_t n, int64_t least, int64_t most, int64_t *to);
+bool text_to_float(const char *text, size_t n, float *to);
+bool text_to_double(const char *text, size_t n, double *to);
+
 /* ---- find.c, ckpt.c, crc32c.c: TensorFlow checkpoints ----------------------------------------------------------------------- */
 
 enum dtype { DT_OTHER = 0, DT_FLOAT = 1, DT_DOUBLE = 2, DT_INT64 = 9, DT_BFLOAT16 = 14, DT_HALF = 19 };

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 # clang and the aarch64 cross compiler build generated C again (one_answer.sh); g++ and pkg-config build what users
 # build (test_install.sh); jq reads what --json prints (test_cli.sh).
 packages="gcc g++ libc6-dev cmake make pkg-config protobuf-c-compiler libprotobuf-c-dev libtcc-dev libcmocka-dev jq
-    clang libclang-rt-14-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libsimde-dev strace"
+    clang libclang-rt-14-dev libfarmhash-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user libsimde-dev strace"
 
 missing() {
     for p in "$@"; do
