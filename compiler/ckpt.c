@@ -984,8 +984,26 @@ static void widen(int dtype, const unsigned char *from, size_t n, double *to)
     }
 }
 
+/* Elements from `first` on, to doubles or to floats: one of the two is NULL. */
+struct numbers {
+    double *doubles;
+    float *floats;
+};
+
+static void keep(int dtype, const unsigned char *from, size_t n, struct numbers to, uint64_t first)
+{
+    if (to.doubles) {
+        widen(dtype, from, n, to.doubles + first);
+        return;
+    }
+    double wide[CHUNK / 2];
+    widen(dtype, from, n, wide);
+    for (size_t i = 0; i < n; i++)
+        to.floats[first + i] = (float)wide[i];
+}
+
 static bool read_piece(struct job *job, const struct tensor *t, const struct piece *p, bool check,
-                       double *to)
+                       struct numbers to)
 {
     const struct file *f = open_shard(job, t, p);
     if (!f)
@@ -1009,7 +1027,7 @@ static bool read_piece(struct job *job, const struct tensor *t, const struct pie
             crc = crc32c(crc, chunk, n);
         if (swap)
             swap_bytes(chunk, n / size, size);
-        widen(t->dtype, chunk, n / size, to + done / size);
+        keep(t->dtype, chunk, n / size, to, p->first + done / size);
         done += n;
     }
     if (check && crc != p->crc) {
@@ -1020,7 +1038,7 @@ static bool read_piece(struct job *job, const struct tensor *t, const struct pie
     return true;
 }
 
-bool read_tensor(struct job *job, const struct tensor *t, bool check, double *to)
+static bool read_numbers(struct job *job, const struct tensor *t, bool check, struct numbers to)
 {
     if (!t)
         return false;
@@ -1031,7 +1049,17 @@ bool read_tensor(struct job *job, const struct tensor *t, bool check, double *to
         return false;
     }
     for (int i = 0; i < t->n_pieces; i++)
-        if (!read_piece(job, t, &t->pieces[i], check, to + t->pieces[i].first))
+        if (!read_piece(job, t, &t->pieces[i], check, to))
             return false;
     return true;
+}
+
+bool read_tensor(struct job *job, const struct tensor *t, bool check, double *to)
+{
+    return read_numbers(job, t, check, (struct numbers){.doubles = to});
+}
+
+bool read_tensor_floats(struct job *job, const struct tensor *t, bool check, float *to)
+{
+    return read_numbers(job, t, check, (struct numbers){.floats = to});
 }

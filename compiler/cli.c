@@ -20,7 +20,7 @@ static const struct command {
 } commands[] = {
     {"compile", COMPILE, "MODEL -o OUT", "write OUT.c and OUT.h (and OUT.weights), or build OUT.so"},
     {"inspect", INSPECT, "MODEL", "show features, layers, parameters and outputs; needs no checkpoint"},
-    {"score", SCORE, "MODEL --features F.npy", "score rows: CSV with a header, or .npy"},
+    {"score", SCORE, "MODEL --rows F.csv", "score rows: CSV with a header, or .npy"},
     {"verify", VERIFY, "MODEL", "hold all engines against the double reference and each other"},
     {"bench", BENCH, "MODEL", "time the engines on one core, beside what this machine can do at most"},
 };
@@ -28,7 +28,7 @@ static const struct command {
 /* Options with a letter have its code, so that -oOUT is understood as well. */
 enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_PROOF, O_MD, O_MF,
           O_DUMP, O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_PLAN,
-          O_FORM, O_BATCH, O_HELP, O_VERSION, O_MAN };
+          O_FORM, O_BATCH, O_HEADER, O_KEEP_GOING, O_HELP, O_VERSION, O_MAN };
 
 static const char *const places[] = {"c", "file", NULL};
 static const char *const orders[] = {"config", "name", NULL};
@@ -59,8 +59,10 @@ static const struct option_row {
     {O_FORM, COMPILE | INSPECT | VERIFY | SCORE | BENCH, "form", "FORM", NULL, plan_forms},
     {O_FEATURES, SCORE | VERIFY, "features", "F.npy", "what enters the experts: float32 [rows, columns]; - is stdin",
      NULL},
-    {O_ROWS, SCORE | VERIFY, "rows", "F.csv", "raw rows (not supported yet)", NULL},
-    {O_EXPECT, VERIFY, "expect", "DIR", "compare with DIR/OUTPUT.npy, one row for each of --features", NULL},
+    {O_ROWS, SCORE | VERIFY, "rows", "F.csv", "raw rows as EasyRec reads them; files by commas, - is stdin", NULL},
+    {O_HEADER, SCORE | VERIFY, "header", NULL, "the first line of --rows names the columns, in any order", NULL},
+    {O_KEEP_GOING, SCORE, "keep-going", NULL, "a bad row of --rows is a line of empty cells, and exit status 1", NULL},
+    {O_EXPECT, VERIFY, "expect", "DIR", "compare with DIR/OUTPUT.npy, one row for each that is scored", NULL},
     {O_ENGINE, SCORE | BENCH, "engine", "NAME",
      "which way to score (default: jit if it can run, else walk; of bench: walk and aot); it runs or the command fails", engines},
     {O_BATCH, BENCH, "batch", "LIST", "rows a call (default: 1,2,3,4,8,16,64,256,1024)", NULL},
@@ -351,6 +353,8 @@ static void set_option(struct options *o, enum id id, const char *value)
     case O_FORM: o->form = value; return;
     case O_FEATURES: o->features = value; return;
     case O_ROWS: o->rows = value; return;
+    case O_HEADER: o->header = true; return;
+    case O_KEEP_GOING: o->keep_going = true; return;
     case O_EXPECT: o->expect = value; return;
     case O_ENGINE: o->engine = value; return;
     case O_BATCH: o->batch = value; return;
@@ -365,9 +369,10 @@ static bool check_options(struct job *job, const struct command *c, const struct
     bool to_stdout = o->output && strcmp(o->output, "-") == 0;
     if (!o->model)
         usage(job, NULL, arena_print(&job->arena, "mmoec %s needs a MODEL", c->name));
-    else if (o->rows)
-        blame(job, UNSUPPORTED, (struct pos){0}, "unsupported", NULL,
-              "raw rows are not supported yet: give --features F.npy");
+    else if (o->rows && o->features)
+        usage(job, NULL, "give --rows or --features, not both");
+    else if ((o->header || o->keep_going) && !o->rows)
+        usage(job, NULL, o->header ? "--header needs --rows F.csv" : "--keep-going needs --rows F.csv");
     else if (c->bit == COMPILE && !o->output && !o->dump)
         usage(job, NULL, "mmoec compile needs -o OUT");
     else if (c->bit == COMPILE && to_stdout && o->dump)
@@ -378,10 +383,10 @@ static bool check_options(struct job *job, const struct command *c, const struct
         usage(job, NULL, "--proof needs the name of a file, -o OUT, and the weights in it");
     else if (c->bit == COMPILE && o->depfile && !*o->depfile && (!o->output || to_stdout))
         usage(job, NULL, "-MD needs the name of a file: -o OUT, or -MF FILE");
-    else if (c->bit == SCORE && !o->features)
-        usage(job, NULL, "mmoec score needs --features F.npy");
-    else if (o->expect && !o->features)
-        usage(job, NULL, "--expect needs the rows that were scored: --features F.npy");
+    else if (c->bit == SCORE && !o->features && !o->rows)
+        usage(job, NULL, "mmoec score needs --rows F.csv or --features F.npy");
+    else if (o->expect && !o->features && !o->rows)
+        usage(job, NULL, "--expect needs the rows that were scored: --rows F.csv or --features F.npy");
     else if (o->batch && !read_batches(o->batch, batch))
         usage(job, arena_print(&job->arena, "for instance 1,64,1024; at most %d numbers, each at most %d", MOST_BATCHES,
                                LARGEST_BATCH),

@@ -64,6 +64,8 @@ struct finder {
     struct list fields;     /* -> a Field of data_config, sorted */
     unsigned long expanded; /* names that ranges meant so far */
     int unknown;            /* names that are not configured */
+    struct list members;    /* -> entry: what sequence_features names */
+    struct row_column *columns; /* of the data, in the file's order */
     struct feature *plain, *sequences, *attention;
     struct pos *plain_pos;  /* where the group names them */
     int n_plain, n_sequences, n_attention;
@@ -229,6 +231,39 @@ static void list_features(struct finder *f)
     keep_last(f, &all);
 }
 
+static bool is_label(const Easyrec__DatasetConfig *data, const char *name)
+{
+    for (size_t i = 0; i < data->n_label_fields; i++)
+        if (strcmp(data->label_fields[i], name) == 0)
+            return true;
+    return false;
+}
+
+static enum column_type column_type(int field)
+{
+    switch (field) {
+    case FIELD(INT32): return INT32_COLUMN;
+    case FIELD(INT64): return INT64_COLUMN;
+    case FIELD(FLOAT): return FLOAT_COLUMN;
+    case FIELD(DOUBLE): return DOUBLE_COLUMN;
+    case FIELD(BOOL): return BOOL_COLUMN;
+    default: return TEXT_COLUMN;
+    }
+}
+
+/* The fields while they are in the file's order. */
+static void list_columns(struct finder *f)
+{
+    f->columns = NEW_ARRAY(f->job, f->fields.n, struct row_column);
+    for (size_t i = 0; i < f->fields.n; i++) {
+        const struct named *n = &f->fields.at[i];
+        const Easyrec__DatasetConfig__Field *field = n->what;
+        f->columns[i] = (struct row_column){.name = n->name, .type = column_type((int)field->input_type),
+                                        .fallback = text_of(field->default_val), .pos = n->pos,
+                                        .label = is_label(f->top->data_config, n->name)};
+    }
+}
+
 static void list_fields(struct finder *f)
 {
     const Easyrec__DatasetConfig *data = f->top->data_config;
@@ -240,6 +275,7 @@ static void list_fields(struct finder *f)
         else
             add_name(f, &f->fields, text_of(field->input_name), field, pos);
     }
+    list_columns(f);
     sort_names(&f->fields);
 }
 
@@ -658,7 +694,9 @@ static void describe(struct finder *f, struct feature *to, const struct entry *e
     bool shared = first_sharer(f, fc), sequence = is_sequence(fc);
     *to = (struct feature){.key = e->key, .kind = kind_name(fc), .column = e->key,
                            .width = sequence ? combined_width(fc) : width_of(fc),
-                           .trouble = trouble_of(f, e), .pos = field_pos(f->c, fc, 0, 0)};
+                           .trouble = trouble_of(f, e), .pos = field_pos(f->c, fc, 0, 0),
+                           .config = &fc->base, .input = e->input,
+                           .shared = shared ? fc->embedding_name : NULL};
     if (!has_table(fc))
         return;
     to->column = arena_print(f->arena, shared ? "%s_shared_embedding" : "%s_embedding",
@@ -829,6 +867,7 @@ static int sum_widths(struct finder *f, const Easyrec__SeqAttMap *m, unsigned fi
         }
         if (!*trouble)
             *trouble = trouble_of(f, e);
+        add_name(f, &f->members, e->key, e, pos);
         int width = width_of(e->fc);
         sum = sum < 0 || !width || sum > WIDEST_INPUT ? -1 : sum + width;
     }
@@ -884,7 +923,7 @@ static void add_attention(struct finder *f, const Easyrec__SeqAttGroupConfig *g)
               "the keys are %d columns wide, the histories %d", key, history);
     f->attention[f->n_attention++] =
         (struct feature){.key = name, .kind = "target attention", .column = name, .pos = pos,
-                         .trouble = trouble,
+                         .trouble = trouble, .config = &g->base,
                          .width = known ? history + aux + (g->need_key_feature ? history : 0) : 0};
 }
 
@@ -909,7 +948,10 @@ static int place(struct finder *f, struct features *to, const struct feature *fr
                   "the group \"all\" has more than %d columns", WIDEST_INPUT);
             return -1;
         }
-        if (x->trouble)
+        if (x->trouble && f->job->options->rows)
+            blame(f->job, UNSUPPORTED, x->pos, "not-from-rows", "--features F.npy needs no rows",
+                  "\"%s\" cannot be computed from rows: %s", shown(f, x->key), x->trouble);
+        else if (x->trouble)
             warning(f->job, x->pos, "not-from-rows", NULL,
                     "\"%s\" cannot be computed from rows: %s", shown(f, x->key), x->trouble);
     }
@@ -930,6 +972,15 @@ static const char *explain(struct finder *f, const struct features *all)
                        all->n_features == 1 ? "" : "s", all->width);
 }
 
+static void describe_members(struct finder *f, struct features *all)
+{
+    sort_names(&f->members);
+    all->member = NEW_ARRAY(f->job, f->members.n, struct feature);
+    for (size_t i = 0; i < f->members.n; i++)
+        if (!next_of(&f->members, &f->members.at[i]))
+            describe(f, &all->member[all->n_members++], f->members.at[i].what);
+}
+
 static struct features *place_all(struct finder *f)
 {
     struct features *all = NEW(f->job, struct features);
@@ -944,6 +995,9 @@ static struct features *place_all(struct finder *f)
     width = place(f, all, f->sequences, f->n_sequences, width);
     width = place(f, all, f->attention, f->n_attention, width);
     all->width = width > 0 ? width : 0;
+    describe_members(f, all);
+    all->column = f->columns;
+    all->n_columns = (int)f->fields.n;
     all->why = explain(f, all);
     if (all->n_features == 0)
         blame(f->job, BAD_INPUT, field_pos(f->c, f->group, 0, 0), "group", NULL,

@@ -123,10 +123,45 @@ struct file *open_file(struct job *job, const char *path)
     return &f->file;
 }
 
+struct file *open_stream(struct job *job, const char *path)
+{
+    struct open_file *f = NEW(job, struct open_file);
+    if (strcmp(path, "-") == 0) {
+        f->file = (struct file){.fd = dup(STDIN_FILENO), .name = "standard input"};
+    } else if (is_directory(path)) {
+        return refuse(job, path, EISDIR);
+    } else {
+        f->file = (struct file){.fd = open(path, O_RDONLY | O_CLOEXEC), .name = base_name(path)};
+    }
+    if (f->file.fd < 0)
+        return refuse(job, path, errno);
+    f->next = job->files;
+    job->files = f;
+    return &f->file;
+}
+
+long read_stream(struct job *job, const struct file *f, void *to, size_t most)
+{
+    ssize_t n;
+    do
+        n = read(f->fd, to, most < INT_MAX ? most : INT_MAX);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        blame(job, BAD_INPUT, in_file(job, f->name), "file", NULL, "cannot be read: %s", reason(job, errno));
+    return (long)n;
+}
+
+void close_stream(struct file *f)
+{
+    close(f->fd);
+    f->fd = -1;
+}
+
 void close_files(struct job *job)
 {
     for (struct open_file *f = job->files; f; f = f->next)
-        close(f->file.fd);
+        if (f->file.fd >= 0)
+            close(f->file.fd);
     job->files = NULL;
 }
 

@@ -130,6 +130,11 @@ struct file {
 
 struct file *open_file(struct job *job, const char *path);          /* NULL after an error; closed with the job */
 bool read_at(struct job *job, const struct file *f, uint64_t offset, void *to, size_t bytes);
+/* A file or a pipe that is read once from its start; "-" is standard input. read_stream: how many bytes came, 0 at the
+   end, -1 after an error. */
+struct file *open_stream(struct job *job, const char *path);
+long read_stream(struct job *job, const struct file *f, void *to, size_t most);
+void close_stream(struct file *f);
 const struct source *read_source(struct job *job, const char *path);    /* the whole file as text */
 /* Writes to a temporary name beside `path` and renames: a failure leaves what was there. Equal bytes: untouched. */
 bool write_file(struct job *job, const char *path, const void *bytes, size_t length);
@@ -230,6 +235,7 @@ uint64_t tensor_count(const struct tensor *t);          /* number of elements */
 const char *shape_text(struct job *job, const struct tensor *t);        /* "[272,256]" */
 /* All elements as double (float, double, half, bfloat16). Checks the sums of the bytes if `check`. */
 bool read_tensor(struct job *job, const struct tensor *t, bool check, double *to);
+bool read_tensor_floats(struct job *job, const struct tensor *t, bool check, float *to);       /* rounded to float */
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t n);             /* continues `crc`; 0 to begin */
 
 /* ---- model: operations over named values -------------------------------------------------------------------- */
@@ -343,6 +349,8 @@ const char *act_name(enum act act);                                   /* "relu",
 
 enum feature_order { ORDER_CONFIG, ORDER_NAME };
 
+struct ProtobufCMessage;
+
 struct feature {
     const char *key;                /* feature_name or the first input name */
     const char *kind;               /* "IdFeature" */
@@ -351,6 +359,20 @@ struct feature {
     uint64_t table_rows;
     int first, width;               /* columns in the experts' input; width 0 if it is not known */
     const char *trouble;            /* why scoring from rows will not be possible; NULL if it will */
+    struct pos pos;
+    const struct ProtobufCMessage *config;      /* its FeatureConfig; of a target attention, its SeqAttGroupConfig */
+    const char *input;              /* the only input of a copy for shared_names; NULL: those of the config */
+    const char *shared;             /* the name of a table that other features use, too; or NULL */
+};
+
+enum column_type { TEXT_COLUMN, INT32_COLUMN, INT64_COLUMN, FLOAT_COLUMN, DOUBLE_COLUMN, BOOL_COLUMN };
+
+/* A column of the data: an input_field of data_config. */
+struct row_column {
+    const char *name;
+    enum column_type type;
+    const char *fallback;           /* default_val; "" if there is none */
+    bool label;
     struct pos pos;
 };
 
@@ -361,6 +383,10 @@ struct features {
     int batch_norms;                /* unnamed ones that the input layer makes before the experts' */
     enum feature_order order;
     const char *why;                /* for shape messages: 'the group "all" has 17 features of 16 columns: 272' */
+    struct feature *member;         /* what sequence_features names, each once; their place is none */
+    int n_members;
+    struct row_column *column;          /* in the order of the file */
+    int n_columns;
 };
 
 struct features *read_features(struct job *job, const struct config *c);
@@ -392,6 +418,106 @@ bool weigh_dice(struct job *job, const struct model *m, const struct norm *n, in
 /* Scores rows plainly in double with libm, in blocks whose memory is given back. x [rows][inputs]; y [rows][all output columns]; bound, if not NULL, the
    same shape: how far float arithmetic under the contract may be from y. */
 bool eval(struct job *job, const struct model *m, const float *x, size_t rows, double *y, double *bound);
+
+/* ---- lower_rows.c, tables.c, csv.c, rows.c: from a row's columns to the experts' input --------------------------- */
+
+/* What a row has in one column. */
+struct row_cell {
+    const char *text;               /* TEXT_COLUMN: [length] bytes */
+    size_t length;
+    int64_t whole;                  /* INT32_COLUMN, INT64_COLUMN, BOOL_COLUMN */
+    double number;                  /* FLOAT_COLUMN (a float32), DOUBLE_COLUMN */
+};
+
+enum row_op {
+#define ROW_OP(name, about) ROW_##name,
+#include "row_ops.def"
+#undef ROW_OP
+    N_ROW_OPS
+};
+
+enum combiner { COMBINE_SUM, COMBINE_MEAN, COMBINE_SQRTN, COMBINE_MAX, COMBINE_MIN };
+
+struct word_id {
+    const char *text;
+    size_t length;
+    int id;
+};
+
+/* One operation of row_ops.def, which says what fields count. */
+struct row_step {
+    enum row_op op;
+    int list;                       /* which it makes or changes */
+    int *from;                      /* other lists */
+    int n_from;
+    int column;
+    const char *text;               /* a separator, [length] bytes */
+    size_t length;
+    uint64_t n;
+    float least, range;             /* normalize */
+    double (*function)(double);     /* apply */
+    const float *boundaries;        /* bucketize: [n] */
+    const struct word_id *words;    /* find: [n], by bytes */
+    enum combiner combiner;
+    bool weighted;                  /* lookup: by the items' numbers */
+    int table;                      /* lookup; attend: its vector's is the next */
+    int first, width;               /* the columns it writes */
+    const struct target_attention *target;
+    const char *feature;            /* whose step it is, for messages */
+};
+
+/* Numbers of the checkpoint that rows need: an embedding table [rows][width]. */
+struct row_table {
+    const char *names[4];           /* where it may be, the likeliest first; NULL-terminated */
+    const char *old_name;           /* its name up to EasyRec 0.5.7, or NULL */
+    uint64_t rows;
+    int width;                      /* 0: a vector of `rows` numbers */
+    struct pos pos;
+    const struct tensor *tensor;    /* these two: set by bind_tables */
+    const float *numbers;
+};
+
+/* The steps that make a row of the experts' input, in order; the experts' part needs none of this. */
+struct row_program {
+    const struct row_column *column;
+    struct row_cell *fallback;          /* a column's content where it is empty or absent */
+    bool *used;                     /* is a column needed? */
+    int n_columns;
+    struct row_step *steps;
+    int n_steps, room_steps;
+    int n_lists;
+    struct row_table *tables;
+    int n_tables, room_tables;
+    int width;
+    char separator;                 /* the file's */
+    bool quotes, quoted_separators; /* may a field stand in quotes, and separators in them? */
+    bool skip_header;               /* the first line of a file holds no row */
+};
+
+/* NULL after an error: what cannot be computed from rows is said. */
+struct row_program *lower_rows(struct job *job, const struct config *c, const struct features *f);
+/* Finds and reads the tables. */
+bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts);
+
+/* Why a row is bad: the column or feature, and what it has. */
+struct row_fault {
+    const char *name, *why;         /* why NULL: the row is fine */
+    const char *text;               /* [length] bytes, or NULL */
+    size_t length;
+};
+
+struct csv;
+/* `paths`: a file, files by commas, or - for standard input. `header`: first lines name the columns. */
+struct csv *open_csv(struct job *job, const struct row_program *p, const char *paths, bool header);
+enum csv_answer { CSV_ROW, CSV_END, CSV_FAILED };
+/* The next row's cells, which live until the next call; a line that is no row has a fault. */
+enum csv_answer read_csv(struct csv *csv, struct row_cell *cells, struct row_fault *fault);
+struct pos csv_place(const struct csv *csv);            /* of the row read last */
+
+struct row_state;
+struct row_state *open_rows(struct job *job, const struct row_program *p);
+/* x [p->width]. What is kept grows to what the largest row needs. */
+void run_row(struct row_state *s, const struct row_cell *cells, float *x, struct row_fault *fault);
 
 /* ---- passes ---------------------------------------------------------------------------------------------------- */
 
@@ -785,6 +911,7 @@ struct options {
     bool perf_map;                  /* tell perf of code made in memory */
     const char *cache;              /* directory for packed weights; "": beside the checkpoint; NULL: none */
     bool proof;                     /* compile: write OUT_proof.c, too */
+    bool header, keep_going;        /* of --rows */
 };
 
 /* Everything that is known of a model once it was read. */
@@ -820,6 +947,8 @@ void random_rows(float *x, size_t n);                                   /* about
 struct mmoec_watch;
 struct mmoec_watch_options;
 bool start_watch(struct job *job, const struct mmoec_watch_options *options, struct mmoec_watch **watch);
+struct row_program *read_row_program(struct job *job, const struct network *n);        /* bound; NULL after an error */
+void blame_row(struct job *job, struct pos pos, const struct row_fault *f, bool keep_going);    /* or a warning */
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
 extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */

@@ -155,6 +155,128 @@ static bool score_rows(struct job *job, struct engine *e, const struct npy *x_fi
     return !job->errors;
 }
 
+/* ---- score --rows ------------------------------------------------------------------------------ */
+
+#define MOST_BAD_ROWS 20            /* messages; the others are counted */
+
+/* A block of rows from their columns to their scores. */
+struct row_scorer {
+    struct job *job;
+    struct engine *e;
+    struct csv *csv;
+    struct row_state *state;
+    struct row_cell *cells;
+    float *x, *y;                   /* [BLOCK][inputs], [BLOCK][outputs] */
+    bool bad[BLOCK];
+    size_t in, out;
+    uint64_t rows, bad_rows;        /* so far */
+    struct text t;
+};
+
+struct row_program *read_row_program(struct job *job, const struct network *n)
+{
+    struct row_program *p = lower_rows(job, n->config, n->features);
+    return bind_tables(job, p, n->tensors) ? p : NULL;
+}
+
+void blame_row(struct job *job, struct pos pos, const struct row_fault *f, bool keep_going)
+{
+    struct text t = {.arena = &job->arena};
+    if (f->name)
+        text_print(&t, "%s: ", escaped(&job->arena, f->name, strlen(f->name)));
+    text_print(&t, "%s", f->why);
+    if (f->text)
+        text_print(&t, ": \"%s%s\"", escaped(&job->arena, f->text, f->length < 40 ? f->length : 40),
+                   f->length > 40 ? "..." : "");
+    if (keep_going)
+        warning(job, pos, "row", NULL, "%s", t.data);
+    else
+        blame(job, BAD_INPUT, pos, "row", "--keep-going leaves such rows empty", "%s", t.data);
+}
+
+/* Fills a block; how many rows it has, -1 after an error. */
+static int fill_block(struct row_scorer *s)
+{
+    int n = 0;
+    for (; n < BLOCK; n++) {
+        float *x = s->x + (size_t)n * s->in;
+        struct row_fault fault;
+        enum csv_answer answer = read_csv(s->csv, s->cells, &fault);
+        if (answer == CSV_FAILED)
+            return -1;
+        if (answer == CSV_END)
+            return n;
+        if (!fault.why)
+            run_row(s->state, s->cells, x, &fault);
+        s->bad[n] = fault.why != NULL;
+        if (!fault.why)
+            continue;
+        bool keep = s->job->options->keep_going;
+        if (s->bad_rows++ < MOST_BAD_ROWS)
+            blame_row(s->job, csv_place(s->csv), &fault, keep);
+        if (!keep)
+            return -1;
+        memset(x, 0, s->in * sizeof *x);
+    }
+    return n;
+}
+
+static void add_empty_row(struct text *to, size_t outputs)
+{
+    for (size_t j = 1; j < outputs; j++)
+        text_print(to, ",");
+    text_print(to, "\n");
+}
+
+/* A bad row is a line of empty cells, or NaN. */
+static bool write_block(struct row_scorer *s, FILE *to, size_t rows, bool npy)
+{
+    s->t.length = 0;
+    for (size_t r = 0; r < rows; r++) {
+        float *y = s->y + r * s->out;
+        for (size_t j = 0; npy && s->bad[r] && j < s->out; j++)
+            y[j] = NAN;
+        if (npy)
+            text_add(&s->t, (const char *)y, s->out * sizeof *y);
+        else if (s->bad[r])
+            add_empty_row(&s->t, s->out);
+        else
+            add_rows(&s->t, y, 1, (int)s->out);
+    }
+    return fwrite(s->t.data, 1, s->t.length, to) == s->t.length;
+}
+
+/* The head of an .npy whose number of rows is known at the end: it is written again, of the same length. */
+static bool write_head(struct row_scorer *s, FILE *to, bool npy, uint64_t rows)
+{
+    s->t.length = 0;
+    if (npy)
+        print_npy_header(&s->t, rows, s->out);
+    else
+        add_header(s->job, s->e, &s->t);
+    return fwrite(s->t.data, 1, s->t.length, to) == s->t.length;
+}
+
+static bool score_blocks(struct row_scorer *s, FILE *to, bool npy)
+{
+    bool written = write_head(s, to, npy, 0);
+    for (int rows; written;) {
+        if ((rows = fill_block(s)) < 0)
+            return false;
+        if (rows == 0)
+            break;
+        if (!run_engine(s->job, s->e, s->x, (size_t)rows, s->y))
+            return false;
+        written = write_block(s, to, (size_t)rows, npy);
+        s->rows += (uint64_t)rows;
+    }
+    if (npy && written)
+        written = fseek(to, 0, SEEK_SET) == 0 && write_head(s, to, true, s->rows);
+    if (!written || fflush(to) != 0)
+        blame(s->job, SYSTEM_FAILED, (struct pos){0}, "file", NULL, "the scores cannot be written");
+    return !s->job->errors;
+}
+
 /* ---- where scores go ------------------------------------------------------------------------- */
 
 /* A new or regular file is written under another name, which is changed when all is well; a device or a pipe is
@@ -213,14 +335,22 @@ static struct engine *open_compiled(struct job *job)
     return open_so(job, o->model);
 }
 
-static struct engine *choose_engine(struct job *job)
+/* And the program of its rows, if there are --rows. */
+static struct engine *choose_engine(struct job *job, struct row_program **rows)
 {
     const struct options *o = job->options;
+    if (ends_in(o->model, ".so") && o->rows) {
+        blame(job, UNSUPPORTED, in_file(job, o->model), "unsupported", "give the model directory instead",
+              "a compiled file does not take --rows yet");
+        return NULL;
+    }
     if (ends_in(o->model, ".so"))
         return open_compiled(job);
     bool numbers = o->engine && (strcmp(o->engine, "aot") == 0 || strcmp(o->engine, "reference") == 0);
     struct network *n = numbers ? read_network(job, true) : read_for_serving(job);
-    return n ? open_engine(job, n, o->engine) : NULL;
+    if (!n || (o->rows && (*rows = read_row_program(job, n)) == NULL))
+        return NULL;
+    return open_engine(job, n, o->engine);
 }
 
 static bool check_columns(struct job *job, const struct engine *e, const struct npy *x)
@@ -234,6 +364,34 @@ static bool check_columns(struct job *job, const struct engine *e, const struct 
     return false;
 }
 
+static void tell_engine(struct job *job, const struct engine *e)
+{
+    if (job->options->verbose)
+        note(job, (struct pos){0}, "scored by %s, instruction set %s", engine_name(e), engine_isa(e));
+}
+
+static bool score_from_rows(struct job *job, struct engine *e, const struct row_program *p, FILE *standard)
+{
+    const struct options *o = job->options;
+    struct row_scorer s = {.job = job, .e = e, .in = (size_t)engine_inputs(e), .out = (size_t)engine_outputs(e),
+                           .t = {.arena = &job->arena}};
+    struct sink sink;
+    s.csv = open_csv(job, p, o->rows, o->header);
+    if (!s.csv || !open_sink(job, &sink, standard))
+        return false;
+    s.state = open_rows(job, p);
+    s.cells = NEW_ARRAY(job, (size_t)p->n_columns, struct row_cell);
+    s.x = NEW_ARRAY(job, BLOCK * s.in, float);
+    s.y = NEW_ARRAY(job, BLOCK * s.out, float);
+    tell_engine(job, e);
+    bool good = score_blocks(&s, sink.to, sink.name && ends_in(sink.name, ".npy"));
+    good = close_sink(job, &sink, good);
+    if (good && s.bad_rows)
+        blame(job, BAD_INPUT, in_file(job, o->rows), "row", NULL, "%llu of %llu rows have no scores",
+              (unsigned long long)s.bad_rows, (unsigned long long)s.rows);
+    return good && !s.bad_rows;
+}
+
 static bool score_with(struct job *job, struct engine *e, FILE *standard)
 {
     const struct options *o = job->options;
@@ -241,15 +399,15 @@ static bool score_with(struct job *job, struct engine *e, FILE *standard)
     struct sink sink;
     if (!x || !check_columns(job, e, x) || !open_sink(job, &sink, standard))
         return false;
-    if (o->verbose)
-        note(job, (struct pos){0}, "scored by %s, instruction set %s", engine_name(e), engine_isa(e));
+    tell_engine(job, e);
     return close_sink(job, &sink, score_rows(job, e, x, sink.to, sink.name && ends_in(sink.name, ".npy")));
 }
 
 bool do_score(struct job *job, FILE *standard)
 {
-    struct engine *e = choose_engine(job);
-    bool good = e && score_with(job, e, standard);
+    struct row_program *rows = NULL;
+    struct engine *e = choose_engine(job, &rows);
+    bool good = e && (rows ? score_from_rows(job, e, rows, standard) : score_with(job, e, standard));
     close_engine(e);
     return good;
 }

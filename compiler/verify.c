@@ -75,8 +75,39 @@ static double *read_rows(struct job *job, const struct npy *f, size_t rows)
     return read_npy_rows(job, f, 0, rows, to, room) ? to : NULL;
 }
 
+/* All rows of --rows as they enter the experts; the array doubles. */
+static bool load_raw_rows(struct verifier *v)
+{
+    struct job *job = v->job;
+    struct row_program *p = read_row_program(job, v->n);
+    struct csv *csv = p ? open_csv(job, p, job->options->rows, job->options->header) : NULL;
+    struct row_state *state = csv ? open_rows(job, p) : NULL;
+    struct row_cell *cells = state ? NEW_ARRAY(job, (size_t)p->n_columns, struct row_cell) : NULL;
+    enum csv_answer answer = CSV_FAILED;
+    struct row_fault fault;
+    size_t in = (size_t)v->in, room = 0;
+    while (csv && (answer = read_csv(csv, cells, &fault)) == CSV_ROW) {
+        if (v->rows == room) {
+            room = room ? 2 * room : RANDOM_ROWS;
+            float *more = NEW_ARRAY(job, room * in, float);
+            if (v->rows)
+                memcpy(more, v->x, v->rows * in * sizeof *more);
+            v->x = more;
+        }
+        if (!fault.why)
+            run_row(state, cells, v->x + v->rows++ * in, &fault);
+        if (fault.why) {
+            blame_row(job, csv_place(csv), &fault, false);
+            return false;
+        }
+    }
+    return answer == CSV_END;
+}
+
 static bool load_rows(struct verifier *v)
 {
+    if (v->job->options->rows)
+        return load_raw_rows(v);
     const char *path = v->job->options->features;
     struct npy *f = path ? open_npy(v->job, path) : NULL;
     if (path && !f)
@@ -219,7 +250,7 @@ static bool expect_output(struct verifier *v, const struct output *o, int column
     if (!f)
         return false;
     if (f->rows != v->rows || f->columns != (uint64_t)o->width) {
-        blame(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", "a row for each of --features",
+        blame(v->job, BAD_INPUT, in_file(v->job, f->file->name), "shape", "a row for each that is scored",
               "it is [%llu,%llu], needs [%zu,%d]", (unsigned long long)f->rows, (unsigned long long)f->columns, v->rows,
               o->width);
         return false;
@@ -268,8 +299,9 @@ static bool expect_all(struct verifier *v)
 static void print_table(const struct verifier *v, struct text *to)
 {
     text_print(to, "%zu rows, ", v->rows);
-    if (v->job->options->features)
-        text_print(to, "of %s\n", comment_text(v->job, base_name(v->job->options->features)));
+    const char *path = v->job->options->rows ? v->job->options->rows : v->job->options->features;
+    if (path)
+        text_print(to, "of %s\n", comment_text(v->job, base_name(path)));
     else
         text_print(to, "random, seed %d\n", RANDOM_SEED);
     for (int i = 0; i < v->n_comparisons; i++) {
@@ -313,7 +345,7 @@ static void comparison_json(const struct comparison *c, struct text *to)
 static void print_json(const struct verifier *v, struct text *to)
 {
     text_print(to, "{\"rows\":%zu,\"seed\":", v->rows);
-    text_print(to, v->job->options->features ? "null" : "%d", RANDOM_SEED);
+    text_print(to, v->job->options->features || v->job->options->rows ? "null" : "%d", RANDOM_SEED);
     text_print(to, ",\n\"engines\":[");
     for (int i = 0; i < v->n_comparisons; i++) {
         text_print(to, "%s\n ", i ? "," : "");

@@ -42,7 +42,7 @@ run 2 compile "$tiny" -o - --dump plan; says 'both write to standard output'
 run 2 compile "$tiny" -o; says 'argument is missing'
 run 2 compile "$tiny" more -o x; says 'more than one MODEL'
 run 2 inspect "$tiny" -o x; says 'does not take'
-run 2 score "$tiny"; says 'needs --features'
+run 2 score "$tiny"; says 'needs --rows F.csv or --features'
 run 2 score "$tiny" --features x --engine quick; says 'there are jit, walk'
 run 2 score "$tiny" --features x --engine refrence; says 'did you mean reference'
 run 2 bench "$tiny" --batch 1,,2; says 'needs numbers by commas, not "1,,2"'
@@ -68,7 +68,7 @@ sed 's/num_expert/expert_num/' "$tiny/pipeline.config" > wrong.config
 run 1 compile wrong.config --weights "$tiny/model.ckpt-200" -o y
 says 'wrong.config:[0-9]*:[0-9]*: error: unknown field "expert_num" in mmoe \[unknown-field\]'
 says 'did you mean "num_expert"'
-run 3 score "$tiny" --rows rows.csv; says 'unsupported'
+run 1 score "$tiny" --rows missing.csv; says 'there is no such file'
 "$mmoec" --version > version
 if grep -q 'libtcc yes' version; then jit=jit; else
     jit=

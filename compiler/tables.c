@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/* tables.c: the tables that rows look up <- a table of tensors.
+ *
+ * A table may stand under several names (a shared one, in the scope of whatever made it; an old one, named by EasyRec up
+ * to 0.5.7 after the input columns). It is kept as float32, which it is in a checkpoint, read in pieces; slices of a
+ * partitioned variable are pieces of one tensor already.
+ */
+#include "mmoec.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+static const struct tensor *find_table(struct job *job, const struct row_table *t, const struct tensors *ts)
+{
+    for (size_t i = 0; i < COUNT(t->names) && t->names[i]; i++)
+        if (find_tensor(ts, t->names[i]))
+            return find_tensor(ts, t->names[i]);
+    const struct tensor *old = t->old_name ? find_tensor(ts, t->old_name) : NULL;
+    if (old && job->options->feature_order == ORDER_CONFIG)
+        warning(job, in_file(job, ts->name), "old-name", "EasyRec before 0.8.0 has them in the order of names",
+                "%s is named as EasyRec up to 0.5.7 did: is --feature-order name meant, and a combiner that the config "
+                "does not give the mean?", t->old_name);
+    return old;
+}
+
+static bool check_table(struct job *job, const struct row_table *t, const struct tensor *x, const struct tensors *ts)
+{
+    bool vector = t->width == 0;
+    if (x->rank == (vector ? 1 : 2) && x->dim[0] == t->rows && (vector || x->dim[1] == (uint64_t)t->width))
+        return true;
+    blame(job, BAD_INPUT, in_file(job, ts->name), "shape", "so the feature's config says (see mmoec inspect)",
+          vector ? "%s is %s, needs [%" PRIu64 "]" : "%s is %s, needs [%" PRIu64 ",%d]", x->name, shape_text(job, x),
+          t->rows, t->width);
+    return false;
+}
+
+/* The first number that is not finite stands for all of the table. */
+static bool check_numbers(struct job *job, const struct row_table *t, const struct tensors *ts)
+{
+    for (uint64_t i = 0; i < tensor_count(t->tensor); i++) {
+        if (isfinite(t->numbers[i]))
+            continue;
+        struct pos pos = in_file(job, ts->name);
+        if (job->options->permissive)
+            warning(job, pos, "non-finite", NULL, "%s is not finite at element %" PRIu64, t->tensor->name, i);
+        else
+            blame(job, BAD_INPUT, pos, "non-finite", "--permissive keeps it", "%s is not finite at element %" PRIu64,
+                  t->tensor->name, i);
+        return job->options->permissive;
+    }
+    return true;
+}
+
+static bool bind_table(struct job *job, struct row_table *t, const struct tensors *ts)
+{
+    t->tensor = find_table(job, t, ts);
+    if (!t->tensor) {
+        blame(job, BAD_INPUT, in_file(job, ts->name), "missing-variable", "do config and checkpoint belong together?",
+              "the table %s is missing", t->names[0]);
+        return false;
+    }
+    if (!check_table(job, t, t->tensor, ts))
+        return false;
+    float *numbers = NEW_ARRAY(job, (size_t)tensor_count(t->tensor), float);
+    t->numbers = numbers;
+    return read_tensor_floats(job, t->tensor, true, numbers) && check_numbers(job, t, ts);
+}
+
+bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts)
+{
+    bool good = p && ts;
+    for (int i = 0; p && ts && i < p->n_tables; i++)
+        good &= bind_table(job, &p->tables[i], ts);
+    return good;
+}
