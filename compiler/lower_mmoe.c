@@ -331,20 +331,22 @@ static int add_activation(struct lowering *lo, const struct spelling *s, const c
     return op->out;
 }
 
-/* The layers of a DNN that was checked. */
+/* A layer of a DNN that was checked; a bare one has neither batch norm nor activation. */
+static int add_layer(struct lowering *lo, const Easyrec__DNN *dnn, const char *name, size_t l, int x, bool bare)
+{
+    const struct spelling *s = find_spelling(lo, dnn->activation ? dnn->activation : "");
+    struct pos pos = field_pos(lo->c, dnn, 1, l);
+    const char *layer = arena_print(lo->arena, "%s/dnn_%zu", name, l);
+    x = add_dense(lo, layer, layer, x, (int)dnn->hidden_units[l], pos);
+    if (dnn->use_bn && !bare)
+        x = add_batch_norm(lo, arena_print(lo->arena, "%s/bn", layer), x, pos);
+    return bare ? x : add_activation(lo, s, layer, x, pos);
+}
+
 static int add_dnn(struct lowering *lo, const Easyrec__DNN *dnn, const char *name, int x)
 {
-    if (is_identity(dnn))
-        return x;
-    const struct spelling *s = find_spelling(lo, dnn->activation ? dnn->activation : "");
-    for (size_t l = 0; l < dnn->n_hidden_units; l++) {
-        struct pos pos = field_pos(lo->c, dnn, 1, l);
-        const char *layer = arena_print(lo->arena, "%s/dnn_%zu", name, l);
-        x = add_dense(lo, layer, layer, x, (int)dnn->hidden_units[l], pos);
-        if (dnn->use_bn)
-            x = add_batch_norm(lo, arena_print(lo->arena, "%s/bn", layer), x, pos);
-        x = add_activation(lo, s, layer, x, pos);
-    }
+    for (size_t l = 0; !is_identity(dnn) && l < dnn->n_hidden_units; l++)
+        x = add_layer(lo, dnn, name, l, x, false);
     return x;
 }
 
@@ -758,9 +760,6 @@ static void check_model_config(struct lowering *lo)
     if (model->ev_params)
         blame(lo->job, UNSUPPORTED, field_pos(lo->c, model, 11, 0), "unsupported", NULL,
               "ev_params: embeddings are hash tables outside of the checkpoint");
-    if (model->variational_dropout)
-        blame(lo->job, UNSUPPORTED, field_pos(lo->c, model, 14, 0), "unsupported", NULL,
-              "variational_dropout scales the experts' input by a trained vector");
     for (size_t i = 0; i < model->n_seq_att_groups; i++)
         warning(lo->job, field_pos(lo->c, model, 7, i), "ignored", NULL,
                 "seq_att_groups is not read by MMoE");
@@ -811,6 +810,40 @@ struct model *lower(struct job *job, const struct config *c, const struct featur
 }
 
 /* ---- choosing outputs ------------------------------------------------------------------------ */
+
+/* What EasyRec takes where a group of sequence_features gives no seq_dnn. */
+static const Easyrec__DNN *default_seq_dnn(struct job *job)
+{
+    static const uint32_t units[] = {128, 64, 32, 1};
+    Easyrec__DNN *dnn = NEW(job, Easyrec__DNN);
+    easyrec__dnn__init(dnn);
+    dnn->n_hidden_units = COUNT(units);
+    dnn->hidden_units = NEW_ARRAY(job, COUNT(units), uint32_t);
+    memcpy(dnn->hidden_units, units, sizeof units);
+    return dnn;
+}
+
+struct model *lower_seq_dnn(struct job *job, const struct config *c, const struct ProtobufCMessage *config,
+                            const char *name, int width, int *batch_norms)
+{
+    int errors = job->errors;
+    const Easyrec__DNN *dnn = config ? (const Easyrec__DNN *)config : default_seq_dnn(job);
+    struct features f = {.why = "it has the key, the step, their difference and their product"};
+    struct lowering lo = {.job = job, .arena = &job->arena, .c = c, .f = &f, .m = new_model(job),
+                          .batch_norms = *batch_norms};
+    check_dnn(&lo, dnn, 1);
+    if (job->errors != errors || is_identity(dnn))
+        return NULL;
+    int x = lo.input = add_value(job, lo.m, "keys_and_step", width, -1);
+    lo.m->inputs = NEW(job, int);
+    lo.m->inputs[lo.m->n_inputs++] = x;
+    for (size_t l = 0; l < dnn->n_hidden_units; l++)
+        x = add_layer(&lo, dnn, name, l, x, l == dnn->n_hidden_units - 1);
+    lo.m->outputs = NEW(job, struct output);
+    lo.m->outputs[lo.m->n_outputs++] = (struct output){"weight", name, x, width_of(&lo, x), false, FLOAT_OUTPUT};
+    *batch_norms = lo.batch_norms;
+    return job->errors == errors ? lo.m : NULL;
+}
 
 static bool is_score(const char *name)
 {

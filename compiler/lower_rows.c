@@ -45,6 +45,7 @@ struct row_lowering {
     const struct feature *feature;      /* the one at hand, its config and its place */
     const feature_config *fc;
     struct row_program *p;
+    int batch_norms;                    /* unnamed ones so far, of the networks of target attention */
 };
 
 static const char *text_of(const char *text) { return text ? text : ""; }
@@ -576,14 +577,138 @@ static void lower_sequence(struct row_lowering *lo)
         refuse(lo, "its combiner is none of sum, mean, sqrtn");
 }
 
+/* ---- target attention ------------------------------------------------------------------------ */
+
+static void lower_feature(struct row_lowering *lo, const struct feature *x);
+
+static const struct feature *find_member(const struct features *f, const char *key)
+{
+    for (int i = 0; i < f->n_members; i++)
+        if (strcmp(f->member[i].key, key) == 0)
+            return &f->member[i];
+    bug("a member of sequence_features that was not described");
+}
+
+/* The group's own column of that key; a projected number is not found, as in EasyRec. */
+static const struct feature *find_in_group(const struct features *f, const char *key)
+{
+    for (int i = 0; i < f->n_features; i++) {
+        const struct feature *x = &f->feature[i];
+        if (strcmp(x->key, key) == 0 && x->config->descriptor == &easyrec__feature_config__descriptor &&
+            !strstr(x->column, "_raw_proj_val"))
+            return x;
+    }
+    return NULL;
+}
+
+/* A table of the attention's own: EasyRec makes it in the group's scope; before 0.6.1, in that of the sequence group. */
+static void own_table(struct row_lowering *lo, struct feature *x)
+{
+    if (x->table && !x->shared)
+        x->table = arena_print(lo->arena, "all/%s/embedding_weights", x->column);
+}
+
+/* Where the key's columns are; a key that the group does not have is computed behind the row's columns. */
+static void add_key(struct row_lowering *lo, struct target_attention *t, const char *key)
+{
+    const struct feature *in_group = find_in_group(lo->f, key), *attention = lo->feature;
+    struct feature *x = NEW(lo->job, struct feature);
+    *x = in_group ? *in_group : *find_member(lo->f, key);
+    if (!in_group) {
+        x->first = lo->p->width + lo->p->more_columns;
+        lo->p->more_columns += x->width;
+        own_table(lo, x);
+        lower_feature(lo, x);
+        lo->feature = attention;
+    }
+    t->key[t->n_keys].first = x->first;
+    t->key[t->n_keys++].width = x->width;
+    t->key_width += x->width;
+}
+
+static struct history add_history(struct row_lowering *lo, const char *key, const char *group)
+{
+    const struct feature *attention = lo->feature;
+    struct feature *x = NEW(lo->job, struct feature);
+    *x = *find_member(lo->f, key);
+    const char *column = x->column;
+    bool shared = x->shared != NULL;
+    own_table(lo, x);
+    lo->feature = x;
+    lo->fc = (const feature_config *)x->config;
+    struct history h = {.list = add_steps(lo), .table = add_feature_table(lo), .width = (int)lo->fc->embedding_dim,
+                        .combiner = combiner_of(lo->fc)};
+    if (!shared)
+        lo->p->tables[h.table].names[1] = arena_print(lo->arena, "%s/%s/embedding_weights", group, column);
+    if (h.combiner > COMBINE_SQRTN)
+        refuse(lo, "its combiner is none of sum, mean, sqrtn");
+    lo->feature = attention;
+    return h;
+}
+
+/* The tables of a dense layer: kernel, then bias. */
+static int add_layer_tables(struct row_lowering *lo, const char *name, int in, int out)
+{
+    struct row_table kernel = {.names = {arena_print(lo->arena, "%s/kernel", name)}, .rows = (uint64_t)in, .width = out,
+                               .pos = lo->feature->pos};
+    struct row_table bias = {.names = {arena_print(lo->arena, "%s/bias", name)}, .rows = (uint64_t)out,
+                             .pos = lo->feature->pos};
+    int first = add_table(lo, kernel);
+    add_table(lo, bias);
+    return first;
+}
+
+/* Keys and histories of all maps; of auxiliary histories EasyRec keeps those of the last map alone. */
+static void add_maps(struct row_lowering *lo, struct target_attention *t, const Easyrec__SeqAttGroupConfig *g)
+{
+    size_t keys = 0, histories = 0;
+    for (size_t i = 0; i < g->n_seq_att_map; i++) {
+        keys += g->seq_att_map[i]->n_key;
+        histories += g->seq_att_map[i]->n_hist_seq + g->seq_att_map[i]->n_aux_hist_seq;
+    }
+    t->key = arena_array(lo->arena, keys, sizeof *t->key);
+    t->history = NEW_ARRAY(lo->job, histories, struct history);
+    for (size_t i = 0; i < g->n_seq_att_map; i++) {
+        const Easyrec__SeqAttMap *m = g->seq_att_map[i];
+        for (size_t k = 0; k < m->n_key; k++)
+            add_key(lo, t, m->key[k]);
+        for (size_t k = 0; k < m->n_hist_seq; k++) {
+            t->history[t->n_histories] = add_history(lo, m->hist_seq[k], text_of(g->group_name));
+            t->width += t->history[t->n_histories++].width;
+        }
+    }
+    const Easyrec__SeqAttMap *last = g->seq_att_map[g->n_seq_att_map - 1];
+    for (size_t k = 0; k < last->n_aux_hist_seq; k++)
+        t->history[t->n_histories + t->n_auxiliary++] = add_history(lo, last->aux_hist_seq[k], text_of(g->group_name));
+}
+
+static void lower_target(struct row_lowering *lo, const Easyrec__SeqAttGroupConfig *g)
+{
+    struct target_attention *t = NEW(lo->job, struct target_attention);
+    *t = (struct target_attention){.key_layer = -1, .step_layer = -1, .keep_key = g->need_key_feature};
+    const char *name = arena_print(lo->arena, "seq_dnn%s", text_of(g->group_name));
+    add_maps(lo, t, g);
+    if (t->key_width != t->width && (g->transform_dnn || t->key_width > t->width)) {
+        t->key_layer = add_layer_tables(lo, arena_print(lo->arena, "sequence_key_transform_layer_%s", name),
+                                        t->key_width, t->width);
+        t->step_layer = add_layer_tables(lo, arena_print(lo->arena, "sequence_fea_transform_layer_%s", name),
+                                         t->width, t->width);
+    }
+    t->original = lower_seq_dnn(lo->job, lo->c, g->seq_dnn ? &g->seq_dnn->base : NULL, name, 4 * t->width,
+                                &lo->batch_norms);
+    struct row_step *st = add_step(lo, ROW_target, t->history[0].list);
+    st->target = t;
+    st->first = lo->feature->first;
+    st->width = lo->feature->width;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static void lower_feature(struct row_lowering *lo, const struct feature *x)
 {
     lo->feature = x;
-    lo->fc = NULL;
     if (x->config->descriptor != &easyrec__feature_config__descriptor) {
-        refuse(lo, "target attention is not computed yet");
+        lower_target(lo, (const Easyrec__SeqAttGroupConfig *)x->config);
         return;
     }
     lo->fc = (const feature_config *)x->config;
@@ -598,6 +723,27 @@ static void lower_feature(struct row_lowering *lo, const struct feature *x)
     }
 }
 
+/* EasyRec's variational dropout: a trained number a feature, or a column, scales what is not target attention. */
+static void add_scale(struct row_lowering *lo, const Easyrec__VariationalDropoutLayer *v)
+{
+    int n = 0, features = 0;
+    int *number = NEW_ARRAY(lo->job, (size_t)lo->p->width, int);
+    for (int i = 0; i < lo->f->n_features; i++) {
+        const struct feature *x = &lo->f->feature[i];
+        if (x->config->descriptor != &easyrec__feature_config__descriptor)
+            continue;
+        for (int j = 0; j < x->width; j++, n++)
+            number[n] = v->embedding_wise_variational_dropout ? n : features;
+        features++;
+    }
+    struct row_table logits = {.names = {"logit_p", "backbone/logit_p"}, .pos = lo->f->feature[0].pos,
+                               .rows = (uint64_t)(v->embedding_wise_variational_dropout ? n : features)};
+    struct row_step *st = add_step(lo, ROW_scale, 0);
+    st->table = add_table(lo, logits);
+    st->width = n;
+    read_from(lo, st, number, (size_t)n);
+}
+
 struct row_program *lower_rows(struct job *job, const struct config *c, const struct features *f)
 {
     if (!c || !f)
@@ -610,5 +756,7 @@ struct row_program *lower_rows(struct job *job, const struct config *c, const st
     add_columns(&lo);
     for (int i = 0; i < f->n_features; i++)
         lower_feature(&lo, &f->feature[i]);
+    if (lo.top->model_config->variational_dropout)
+        add_scale(&lo, lo.top->model_config->variational_dropout);
     return job->errors == errors ? lo.p : NULL;
 }

@@ -397,6 +397,11 @@ struct features *read_features(struct job *job, const struct config *c);
    which may be NULL (inspect). */
 struct model *lower(struct job *job, const struct config *c, const struct features *f, const struct tensors *tensors);
 
+/* The network of a target attention: `config` is its DNN, NULL EasyRec's default; the variables are below `name`. Counts
+   the unnamed batch norms that it makes. */
+struct model *lower_seq_dnn(struct job *job, const struct config *c, const struct ProtobufCMessage *config,
+                            const char *name, int width, int *batch_norms);
+
 /* The outputs that --outputs names (NULL or "scores": every probs_* and y_*; "all"), in the model's order. */
 struct model *select_outputs(struct job *job, const struct model *m);
 
@@ -438,6 +443,27 @@ enum row_op {
 
 enum combiner { COMBINE_SUM, COMBINE_MEAN, COMBINE_SQRTN, COMBINE_MAX, COMBINE_MIN };
 
+/* A history: the steps of a list, looked up and combined within each step. */
+struct history {
+    int list, table, width;
+    enum combiner combiner;
+};
+
+/* Softmax over steps of a network of (key, step, key - step, key * step), times the steps. */
+struct target_attention {
+    struct {
+        int first, width;           /* columns of the row */
+    } *key;
+    int n_keys;
+    struct history *history;        /* those the network sees, then auxiliary ones */
+    int n_histories, n_auxiliary;
+    int key_width, width;           /* of all keys, of all histories that the network sees */
+    int key_layer, step_layer;      /* tables of a kernel, then its bias: dense layers of keys and steps; -1: none */
+    bool keep_key;
+    const struct model *original, *model;   /* the network; bound, passes done */
+    struct engine *engine;
+};
+
 struct word_id {
     const char *text;
     size_t length;
@@ -462,7 +488,7 @@ struct row_step {
     bool weighted;                  /* lookup: by the items' numbers */
     int table;                      /* lookup; attend: its vector's is the next */
     int first, width;               /* the columns it writes */
-    const struct target_attention *target;
+    struct target_attention *target;
     const char *feature;            /* whose step it is, for messages */
 };
 
@@ -488,7 +514,7 @@ struct row_program {
     int n_lists;
     struct row_table *tables;
     int n_tables, room_tables;
-    int width;
+    int width, more_columns;        /* behind the row's: keys of target attention that the group does not have */
     char separator;                 /* the file's */
     bool quotes, quoted_separators; /* may a field stand in quotes, and separators in them? */
     bool skip_header;               /* the first line of a file holds no row */
@@ -515,6 +541,7 @@ enum csv_answer read_csv(struct csv *csv, struct row_cell *cells, struct row_fau
 struct pos csv_place(const struct csv *csv);            /* of the row read last */
 
 struct row_state;
+/* After bind_tables. */
 struct row_state *open_rows(struct job *job, const struct row_program *p);
 /* x [p->width]. What is kept grows to what the largest row needs. */
 void run_row(struct row_state *s, const struct row_cell *cells, float *x, struct row_fault *fault);

@@ -9,7 +9,7 @@
  * A list's arrays grow to what the largest row needs, and texts that are made (numbers, joined texts) lie in chunks that
  * the next row uses again: memory does not grow with the number of rows. A bad row has a fault and no columns.
  *
- * How to read it: lists and texts; texts; ids; numbers; columns; the run.
+ * How to read it: lists and texts; texts; ids; numbers; columns; target attention; the run.
  */
 #include "mmoec.h"
 
@@ -42,6 +42,12 @@ struct chunk {
     struct chunk *next;
 };
 
+/* Floats that are kept and grow. */
+struct room {
+    float *at;
+    size_t n;
+};
+
 struct row_state {
     struct job *job;
     const struct row_program *p;
@@ -50,8 +56,9 @@ struct row_state {
     struct items pieces;                /* of one item */
     struct chunk *chunks;
     size_t bytes;                       /* made for this row */
-    float *sums, *weights;              /* attend: rows of steps, their weights */
-    size_t sums_room, weights_room;
+    float *row;                         /* [width + more_columns]: the one being made */
+    struct room sums, weights;          /* attention: steps, their weights */
+    struct room key, parts, pairs;      /* target attention: the key, a history, the network's inputs */
     struct row_fault *fault;
     const struct row_step *step;
 };
@@ -559,29 +566,26 @@ static void combine_rows(const struct row_table *t, const struct item *items, si
         y[j] /= divisor;
 }
 
-static float *float_room(struct row_state *s, float **at, size_t *room, size_t n)
+static float *float_room(struct row_state *s, struct room *room, size_t n)
 {
-    if (n > *room) {
-        *room = 2 * *room > n ? 2 * *room : n;
-        *at = NEW_ARRAY(s->job, *room, float);
+    if (n > room->n) {
+        room->n = 2 * room->n > n ? 2 * room->n : n;
+        room->at = NEW_ARRAY(s->job, room->n, float);
     }
-    return *at;
+    return room->at;
 }
 
-/* The step's ids [steps][width], combined within each step. */
-static const float *combine_steps(struct row_state *s, const struct row_step *st, const struct items *list)
+/* e [steps][width]: the rows of the list's ids, combined within each step. */
+static void combine_steps(const struct row_table *t, const struct items *list, enum combiner how, float *e)
 {
-    const struct row_table *t = &s->p->tables[st->table];
-    size_t steps = (size_t)list->n_steps, width = (size_t)t->width, at = 0;
-    float *e = float_room(s, &s->sums, &s->sums_room, steps * width);
-    for (size_t k = 0; k < steps; k++) {
+    size_t width = (size_t)t->width, at = 0;
+    for (int k = 0; k < list->n_steps; k++) {
         size_t n = 0;
-        while (at + n < list->n && list->at[at + n].step == (int)k)
+        while (at + n < list->n && list->at[at + n].step == k)
             n++;
-        combine_rows(t, list->at + at, n, st->combiner, false, e + k * width);
+        combine_rows(t, list->at + at, n, how, false, e + (size_t)k * width);
         at += n;
     }
-    return e;
 }
 
 /* Weights to their softmax. */
@@ -598,21 +602,144 @@ static void soften(float *a, size_t n)
         a[k] /= sum;
 }
 
+/* y [width] = the sum of the steps' rows, each times its weight. */
+static void add_steps(const float *a, const float *e, size_t steps, size_t width, float *y)
+{
+    memset(y, 0, width * sizeof *y);
+    for (size_t k = 0; k < steps; k++)
+        for (size_t j = 0; j < width; j++)
+            y[j] += a[k] * e[k * width + j];
+}
+
 static void step_attend(struct row_state *s, const struct row_step *st, const struct items *list, float *x)
 {
-    const float *e = combine_steps(s, st, list), *kernel = s->p->tables[st->n].numbers;
+    const float *kernel = s->p->tables[st->n].numbers;
     size_t steps = (size_t)list->n_steps, width = (size_t)st->width;
-    float *a = float_room(s, &s->weights, &s->weights_room, steps), *y = x + st->first;
+    float *e = float_room(s, &s->sums, steps * width), *a = float_room(s, &s->weights, steps);
+    combine_steps(&s->p->tables[st->table], list, st->combiner, e);
     for (size_t k = 0; k < steps; k++) {
         a[k] = 0;
         for (size_t j = 0; j < width; j++)
             a[k] += e[k * width + j] * kernel[j];
     }
     soften(a, steps);
-    memset(y, 0, width * sizeof *y);
+    add_steps(a, e, steps, width, x + st->first);
+}
+
+static void step_scale(const struct row_state *s, const struct row_step *st, float *x)
+{
+    const float *logits = s->p->tables[st->table].numbers;
+    for (int j = 0; j < st->width; j++)
+        x[j] *= 1 - 1 / (1 + expf(-logits[st->from[j]]));
+}
+
+/* ---- target attention ------------------------------------------------------------------------ */
+
+/* y [out] = x [in] W + b, of two tables. */
+static void dense(const struct row_table *t, const float *x, float *y)
+{
+    size_t in = (size_t)t->rows, out = (size_t)t->width;
+    for (size_t j = 0; j < out; j++) {
+        y[j] = t[1].numbers[j];
+        for (size_t k = 0; k < in; k++)
+            y[j] += x[k] * t->numbers[k * out + j];
+    }
+}
+
+/* A history's steps into columns `first` of e [steps][width]. */
+static void place_history(struct row_state *s, const struct history *h, float *e, size_t steps, size_t first,
+                          size_t width)
+{
+    size_t n = (size_t)h->width;
+    float *own = float_room(s, &s->parts, steps * n);
+    combine_steps(&s->p->tables[h->table], &s->lists[h->list], h->combiner, own);
     for (size_t k = 0; k < steps; k++)
-        for (size_t j = 0; j < width; j++)
-            y[j] += a[k] * e[k * width + j];
+        memcpy(e + k * width + first, own + k * n, n * sizeof *own);
+}
+
+/* e [steps][width]: all histories side by side, then through their layer. */
+static float *gather_steps(struct row_state *s, const struct target_attention *t, size_t steps)
+{
+    size_t width = (size_t)t->width, first = 0;
+    float *e = float_room(s, &s->sums, (steps + 1) * width), *last = e + steps * width;
+    for (int i = 0; i < t->n_histories; i++) {
+        place_history(s, &t->history[i], e, steps, first, width);
+        first += (size_t)t->history[i].width;
+    }
+    for (size_t k = 0; t->step_layer >= 0 && k < steps; k++) {
+        dense(&s->p->tables[t->step_layer], e + k * width, last);
+        memcpy(e + k * width, last, width * sizeof *e);
+    }
+    return e;
+}
+
+/* q [width]: the keys side by side, padded with zeros, or through their layer. */
+static void gather_keys(struct row_state *s, const struct target_attention *t, const float *x, float *q)
+{
+    size_t n = 0, most = (size_t)(t->key_width > t->width ? t->key_width : t->width);
+    float *keys = float_room(s, &s->parts, most);
+    memset(keys, 0, most * sizeof *keys);
+    for (int i = 0; i < t->n_keys; i++) {
+        memcpy(keys + n, x + t->key[i].first, (size_t)t->key[i].width * sizeof *keys);
+        n += (size_t)t->key[i].width;
+    }
+    if (t->key_layer >= 0)
+        dense(&s->p->tables[t->key_layer], keys, q);
+    else
+        memcpy(q, keys, (size_t)t->width * sizeof *q);
+}
+
+/* a [steps]: what the network says of (q, h, q - h, q * h), softened. */
+static const float *weigh_steps(struct row_state *s, const struct target_attention *t, const float *q, const float *e,
+                                size_t steps)
+{
+    size_t width = (size_t)t->width;
+    float *u = float_room(s, &s->pairs, steps * 4 * width), *a = float_room(s, &s->weights, steps);
+    for (size_t k = 0; k < steps; k++)
+        for (size_t j = 0; j < width; j++) {
+            float h = e[k * width + j], *to = u + k * 4 * width + j;
+            to[0] = q[j];
+            to[width] = h;
+            to[2 * width] = q[j] - h;
+            to[3 * width] = q[j] * h;
+        }
+    run_engine(s->job, t->engine, u, steps, a);
+    soften(a, steps);
+    return a;
+}
+
+static bool same_steps(struct row_state *s, const struct target_attention *t)
+{
+    for (int i = 1; i < t->n_histories + t->n_auxiliary; i++)
+        if (s->lists[t->history[i].list].n_steps != s->lists[t->history[0].list].n_steps) {
+            fail(s, "its histories have different numbers of steps", NULL, 0);
+            return false;
+        }
+    return true;
+}
+
+/* [r, r_aux..., q] */
+static void step_target(struct row_state *s, const struct row_step *st, const struct items *list, float *x)
+{
+    const struct target_attention *t = st->target;
+    size_t steps = (size_t)list->n_steps, width = (size_t)t->width;
+    if (!same_steps(s, t))
+        return;
+    float *y = x + st->first, *q = x + st->first + st->width - (t->keep_key ? t->width : 0);
+    float *room = float_room(s, &s->key, width);
+    gather_keys(s, t, x, room);
+    const float *e = gather_steps(s, t, steps), *a = weigh_steps(s, t, room, e, steps);
+    add_steps(a, e, steps, width, y);
+    y += width;
+    for (int i = t->n_histories; i < t->n_histories + t->n_auxiliary; i++) {
+        size_t n = (size_t)t->history[i].width;
+        float *own = float_room(s, &s->parts, steps * n);
+        combine_steps(&s->p->tables[t->history[i].table], &s->lists[t->history[i].list], t->history[i].combiner, own);
+        add_steps(a, own, steps, n, y);
+        y += n;
+    }
+    if (t->keep_key)
+        memcpy(q, room, width * sizeof *q);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -620,7 +747,8 @@ static void step_attend(struct row_state *s, const struct row_step *st, const st
 struct row_state *open_rows(struct job *job, const struct row_program *p)
 {
     struct row_state *s = NEW(job, struct row_state);
-    *s = (struct row_state){.job = job, .p = p, .lists = NEW_ARRAY(job, (size_t)p->n_lists, struct items)};
+    *s = (struct row_state){.job = job, .p = p, .lists = NEW_ARRAY(job, (size_t)p->n_lists, struct items),
+                            .row = NEW_ARRAY(job, (size_t)(p->width + p->more_columns), float)};
     return s;
 }
 
@@ -658,7 +786,9 @@ static void run_step(struct row_state *s, const struct row_step *st, const struc
         combine_rows(&s->p->tables[st->table], list->at, list->n, st->combiner, st->weighted, x + st->first);
         return;
     case ROW_attend: step_attend(s, st, list, x); return;
-    case ROW_target: case ROW_scale: case N_ROW_OPS: break;
+    case ROW_target: step_target(s, st, list, x); return;
+    case ROW_scale: step_scale(s, st, x); return;
+    case N_ROW_OPS: break;
     }
     bug("no such step");
 }
@@ -673,6 +803,7 @@ void run_row(struct row_state *s, const struct row_cell *cells, float *x, struct
         c->used = 0;
     for (int i = 0; i < s->p->n_steps && !fault->why; i++) {
         s->step = &s->p->steps[i];
-        run_step(s, s->step, cells, x);
+        run_step(s, s->step, cells, s->row);
     }
+    memcpy(x, s->row, (size_t)s->p->width * sizeof *x);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* tables.c: the tables that rows look up <- a table of tensors.
+/* tables.c: the tables that rows look up, and the networks of target attention <- a table of tensors.
  *
  * A table may stand under several names (a shared one, in the scope of whatever made it; an old one, named by EasyRec up
  * to 0.5.7 after the input columns). It is kept as float32, which it is in a checkpoint, read in pieces; slices of a
@@ -66,10 +66,26 @@ static bool bind_table(struct job *job, struct row_table *t, const struct tensor
     return read_tensor_floats(job, t->tensor, true, numbers) && check_numbers(job, t, ts);
 }
 
+/* The network of a target attention, ready to run: it is a small model of its own. */
+static bool open_target(struct job *job, struct target_attention *t, const struct tensors *ts)
+{
+    const struct model *m = bind_weights(job, t->original, ts);
+    m = tidy(job, fuse(job, fold(job, m)));
+    if (!m)
+        return false;
+    struct network n = {.model = m};
+    t->model = m;
+    t->engine = open_engine(job, &n, "walk");
+    return t->engine != NULL;
+}
+
 bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts)
 {
     bool good = p && ts;
     for (int i = 0; p && ts && i < p->n_tables; i++)
         good &= bind_table(job, &p->tables[i], ts);
+    for (int i = 0; good && i < p->n_steps; i++)
+        if (p->steps[i].op == ROW_target)
+            good &= open_target(job, p->steps[i].target, ts);
     return good;
 }

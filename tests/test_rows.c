@@ -4,7 +4,8 @@
  * In most tests a table has one column and its row i holds i + 1, so that a feature's column tells which rows were looked
  * up: 0 none, 5 the row 4, a sum of several. The goldens have their own tables and TensorFlow's numbers.
  */
-#include "one_job.h"
+#define TEST_NAME "test_rows_ckpt"
+#include "one_checkpoint.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -418,6 +419,134 @@ static void sequences(void **state_)
     IS(hashed, ",,,,,,", fingerprint64("", 0) % 3 + 1);
     IS(arena_print(&job.arena, "%s seq_multi_sep: \";\" combiner: \"mean\"", seq), "2;4,,,,,,", 4);
     IS(arena_print(&job.arena, "%s seq_multi_sep: \";\"", hashed), ",,,,,,", 0);
+}
+
+/* ---- target attention, variational dropout: their numbers come from a checkpoint ------------------- */
+
+static const char attended[] =
+    "feature_configs { input_names: \"i\" num_buckets: 3 embedding_dim: 1 } "
+    "feature_configs { input_names: \"l\" num_buckets: 3 embedding_dim: 1 } "
+    "feature_configs { input_names: \"s\" num_buckets: 3 embedding_dim: 1 feature_type: SequenceFeature } "
+    "feature_configs { input_names: \"t\" num_buckets: 3 embedding_dim: 1 feature_type: SequenceFeature }";
+
+/* The group has i; a row of tables and networks. */
+static void put_attention(int width)
+{
+    begin_checkpoint();
+    PUT2("input_layer/i_embedding/embedding_weights", 3, 1, 1, 2, 3);
+    PUT2("all/l_embedding/embedding_weights", 3, 1, 10, 20, 30);
+    PUT2("all/s_embedding/embedding_weights", 3, 1, 0.25, 0.5, 0.75);
+    PUT2("all/t_embedding/embedding_weights", 3, 1, -1, 1, 4);
+    PUT2("seq_dnng/dnn_0/kernel", (uint64_t)(4 * width), 1, 0.5, 1, -0.25, 2, 0.125, 0.75, -1, -2);
+    PUT1("seq_dnng/dnn_0/bias", 1, 0.5);
+    PUT1("logit_p", 1, 1);
+}
+
+static void run_attention(const char *group, const char *more, const char *line)
+{
+    const char *names = arena_print(&job.arena, "feature_names: \"i\" sequence_features { group_name: \"g\" %s "
+                                    "seq_dnn { hidden_units: 1 } }", group);
+    struct tensors *ts = end_checkpoint();
+    assert_non_null(ts);
+    const char *text = arena_print(&job.arena,
+        "data_config { %s } %s model_config { model_class: \"MMoE\" feature_groups { group_name: \"all\" %s } %s "
+        "mmoe { expert_dnn { hidden_units: 2 } num_expert: 1 task_towers { tower_name: \"t\" label_name: \"l\" } } }",
+        columns, attended, names, more);
+    struct config *c = read_config(&job, source_of(text, strlen(text)));
+    program = lower_rows(&job, c, read_features(&job, c));
+    if (!program || !bind_tables(&job, program, ts))
+        fail_msg("%s", job.messages ? job.messages->text : "");
+    open_text(line, strlen(line), false);
+}
+
+static void near(float is, double want)
+{
+    if (!(fabs((double)is - want) <= 1e-5 * (1 + fabs(want))))
+        fail_msg("%g, needs %g", (double)is, want);
+}
+
+static void target_attention(void **state_)
+{
+    (void)state_;
+    put_attention(1);
+    run_attention("seq_att_map { key: \"i\" hist_seq: \"s\" }", "", "0|2,,1,,,,\n,,1,,,,\n0|0,,2,,,,\n");
+    double q = 2, h[2] = {0.25, 0.75}, a[2];
+    for (int i = 0; i < 2; i++)
+        a[i] = exp(0.5 * q + h[i] - 0.25 * (q - h[i]) + 2 * q * h[i] + 0.5);
+    assert_true(next());
+    near(x[0], 2);
+    near(x[1], (a[0] * h[0] + a[1] * h[1]) / (a[0] + a[1]));
+    near(x[2], 2);
+    assert_false(next());                           /* an empty step is no number */
+    assert_true(next());
+    near(x[1], 0.25);
+}
+
+static void attention_of_other_keys(void **state_)
+{
+    (void)state_;
+    put_attention(1);
+    run_attention("need_key_feature: false seq_att_map { key: \"l\" hist_seq: \"s\" aux_hist_seq: \"t\" }", "",
+                  "0|2,1|2,1,1,,,\n0,1|2,1,1,,,\n");
+    double q = 20, h[2] = {0.25, 0.75}, a[2];
+    for (int i = 0; i < 2; i++)
+        a[i] = exp(0.5 * q + h[i] - 0.25 * (q - h[i]) + 2 * q * h[i] + 0.5 - 40);
+    assert_int_equal(program->width, 3);
+    assert_true(next());
+    near(x[0], 2);
+    near(x[1], (a[0] * h[0] + a[1] * h[1]) / (a[0] + a[1]));
+    near(x[2], (a[0] * 1 + a[1] * 4) / (a[0] + a[1]));
+    assert_false(next());
+    assert_non_null(strstr(fault.why, "different numbers of steps"));
+}
+
+static void keys_are_padded(void **state_)
+{
+    (void)state_;
+    put_attention(2);
+    run_attention("allow_key_transform: true seq_att_map { key: \"i\" hist_seq: \"s\" hist_seq: \"t\" }", "",
+                  "0|2,1|2,1,,,,\n");
+    double q[2] = {2, 0}, h[2][2] = {{0.25, 1}, {0.75, 4}}, w[8] = {0.5, 1, -0.25, 2, 0.125, 0.75, -1, -2}, a[2], sum = 0;
+    for (int i = 0; i < 2; i++) {
+        a[i] = 0.5;
+        for (int j = 0; j < 2; j++)
+            a[i] += q[j] * w[j] + h[i][j] * w[2 + j] + (q[j] - h[i][j]) * w[4 + j] + q[j] * h[i][j] * w[6 + j];
+        sum += a[i] = exp(a[i]);
+    }
+    assert_true(next());
+    near(x[1], (a[0] * h[0][0] + a[1] * h[1][0]) / sum);
+    near(x[2], (a[0] * h[0][1] + a[1] * h[1][1]) / sum);
+    near(x[3], 2);
+    assert_true(x[4] == 0);
+}
+
+static void keys_go_through_a_layer(void **state_)
+{
+    (void)state_;
+    put_attention(2);
+    PUT2("sequence_key_transform_layer_seq_dnng/kernel", 1, 2, 3, -1);
+    PUT1("sequence_key_transform_layer_seq_dnng/bias", 2, 0.5, 0.25);
+    PUT2("sequence_fea_transform_layer_seq_dnng/kernel", 2, 2, 1, 2, 3, 4);
+    PUT1("sequence_fea_transform_layer_seq_dnng/bias", 2, -1, 1);
+    run_attention("allow_key_transform: true transform_dnn: true seq_att_map { key: \"i\" hist_seq: \"s\" "
+                  "hist_seq: \"t\" }", "", "0,1,1,,,,\n");
+    assert_true(next());
+    near(x[1], 0.25 * 1 + 1 * 3 - 1);
+    near(x[2], 0.25 * 2 + 1 * 4 + 1);
+    near(x[3], 6.5);
+    near(x[4], -1.75);
+}
+
+/* It scales the features, but neither target attention nor the key that it uses. */
+static void variational_dropout(void **state_)
+{
+    (void)state_;
+    put_attention(1);
+    run_attention("seq_att_map { key: \"i\" hist_seq: \"s\" }", "variational_dropout {}", "0,,1,,,,\n");
+    assert_true(next());
+    near(x[0], 2 * (1 - 1 / (1 + exp(-1))));
+    near(x[1], 0.25);
+    near(x[2], 2);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -845,15 +974,13 @@ static void features_of_easyrec(void **state_)
 
 static int make_file(void **state_)
 {
-    (void)state_;
     int fd = mkstemp(path);
-    return fd < 0 ? -1 : close(fd);
+    return fd < 0 || make_dir(state_) != 0 ? -1 : close(fd);
 }
 
 static int remove_file(void **state_)
 {
-    (void)state_;
-    return unlink(path);
+    return unlink(path) != 0 || remove_dir(state_) != 0 ? -1 : 0;
 }
 
 int main(void)
@@ -862,7 +989,8 @@ int main(void)
         TEST(hashed_texts), TEST(hashed_numbers), TEST(whole_numbers_as_ids), TEST(vocabularies), TEST(tags),
         TEST(weighted_tags), TEST(weights_in_a_column), TEST(plain_numbers), TEST(vectors), TEST(combined_vectors),
         TEST(normalized_numbers), TEST(boundaries), TEST(even_buckets), TEST(projections), TEST(crossed), TEST(joined),
-        TEST(looked_up), TEST(sequences), TEST(lines), TEST(returns_are_dropped), TEST(any_byte_is_text), TEST(quotes),
+        TEST(looked_up), TEST(sequences), TEST(target_attention), TEST(attention_of_other_keys), TEST(keys_are_padded),
+        TEST(keys_go_through_a_layer), TEST(variational_dropout), TEST(lines), TEST(returns_are_dropped), TEST(any_byte_is_text), TEST(quotes),
         TEST(counts_of_fields), TEST(labels_are_not_read), TEST(empty_files), TEST(headers), TEST(wrong_headers),
         TEST(defaults), TEST(several_files), TEST(long_fields), TEST(too_many_combinations),
         TEST(memory_does_not_grow_with_rows), TEST(shared_tables), TEST(shared_names), TEST(ranges_of_names), TEST(orders),
