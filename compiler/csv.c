@@ -6,7 +6,7 @@
  * within quotes, but for CSVInputV2; CSVInputEx knows no quotes. An empty field takes its column's default. Only
  * columns that features read are looked at.
  *
- * Without a header, a row has all input_fields, or all but the labels: the first row's number of fields decides for all.
+ * An empty line is no row, unless a header names one column. Without a header, a row has all input_fields, or all but the labels: the first row's number of fields decides for all.
  *
  * Memory is one buffer, which grows to the longest line. Sources: EasyRec's input/csv_input.py, csv_input_ex.py,
  * csv_input_v2.py; TensorFlow's core/kernels/decode_csv_op.cc.
@@ -190,7 +190,7 @@ static const char *split_line(struct csv *csv, char *s, size_t n)
         csv->place = at < INT_MAX ? (int)at + 1 : INT_MAX;
         why = csv->p->quotes && s[at] == '"' ? read_quoted(csv, s, n, &at) : read_plain(csv, s, n, &at);
     }
-    if (!why && n && s[n - 1] == csv->p->separator)
+    if (!why && (n ? s[n - 1] == csv->p->separator : csv->header && csv->wanted == 1))
         add_field(csv, s + n, 0);
     return why;
 }

@@ -1,0 +1,105 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Black box tests of score --rows and verify --rows.
+#
+#     test_rows.sh MMOEC TESTS WORK
+set -u
+mmoec=$1 tests=$2 work=$3
+tiny=$tests/golden/tiny_mmoe
+rm -rf "$work"
+mkdir -p "$work"
+cd "$work" || exit 1
+
+fail() {
+    echo "FAILED: $*"
+    cat err
+    exit 1
+}
+# run EXIT ARGUMENTS...: stdout in out, stderr in err
+run() {
+    want=$1
+    shift
+    "$mmoec" "$@" > out 2> err < /dev/null
+    status=$?
+    [ $status = "$want" ] || fail "exit $status, needs $want: mmoec $*"
+}
+says() { grep -q -e "$1" err || fail "no message \"$1\""; }
+lines() { [ "$(wc -l < "$1")" = "$2" ] || fail "$1 has not $2 lines"; }
+
+# ---- rows, with and without labels, from files and pipes ----
+
+run 0 score "$tiny" --rows "$tiny/rows.csv"; lines out 129
+[ "$(head -n 1 out)" = probs_ctr,probs_cvr ] || fail "another header"
+cp out scores.csv
+cut -d, -f3- "$tiny/rows.csv" > no_labels.csv
+run 0 score "$tiny" --rows no_labels.csv; cmp -s out scores.csv || fail "without labels: other scores"
+sed 's/$/\r/' "$tiny/rows.csv" > crlf.csv
+run 0 score "$tiny" --rows crlf.csv; cmp -s out scores.csv || fail "CRLF: other scores"
+"$mmoec" score "$tiny" --rows - < no_labels.csv > out 2> err || fail "rows from standard input"
+cmp -s out scores.csv || fail "standard input: other scores"
+mkfifo pipe
+cat no_labels.csv > pipe &
+"$mmoec" score "$tiny" --rows pipe > out 2> err || fail "rows from a pipe"
+cmp -s out scores.csv || fail "a pipe: other scores"
+head -n 50 no_labels.csv > first.csv
+tail -n +51 no_labels.csv > second.csv
+run 0 score "$tiny" --rows first.csv,second.csv; cmp -s out scores.csv || fail "two files: other scores"
+cat "$tiny/rows.csv" "$tiny/rows.csv" "$tiny/rows.csv" > three.csv
+run 0 score "$tiny" --rows three.csv; lines out 385
+tail -n 128 out > tail.csv
+tail -n 128 scores.csv | cmp -s - tail.csv || fail "later blocks: other scores"
+for engine in reference aot; do
+    run 0 score "$tiny" --rows "$tiny/rows.csv" --engine $engine -v; says "scored by $engine"; lines out 129
+done
+cmp -s out scores.csv || fail "walk and aot give other scores from rows"
+run 0 verify "$tiny" --rows "$tiny/rows.csv" --json; grep -q '"rows":128' out || fail "verify: not 128 rows"
+
+# ---- a header ----
+
+{ echo 'tags,price,other,user_id,age'; awk -F, '{ print $6 "," $5 ",x," $3 "," $4 }' "$tiny/rows.csv"; } > header.csv
+run 0 score "$tiny" --rows header.csv --header; cmp -s out scores.csv || fail "a header: other scores"
+{ echo 'user_id'; cut -d, -f3 "$tiny/rows.csv"; } > one.csv
+run 0 score "$tiny" --rows one.csv --header; says 'warning: the header lacks age and 2 more columns'; lines out 129
+run 1 score "$tiny" --rows no_labels.csv --header; says 'no_labels.csv:1:1: error: no name in it'
+run 1 score "$tiny" --rows header.csv; says 'header.csv:1:1: error: it has 5 fields, needs the 6 input_fields'
+
+# ---- bad rows ----
+
+{ head -n 2 no_labels.csv; echo 'u1,x,1,'; sed -n 3,4p no_labels.csv; echo 'too,few'; sed -n 5p no_labels.csv; } > bad.csv
+run 1 score "$tiny" --rows bad.csv -o not.csv
+says 'bad.csv:3:4: error: age: is not a DOUBLE: "x" \[row\]'; says 'keep-going'
+[ ! -e not.csv ] || fail "a file of scores in spite of a bad row"
+run 1 score "$tiny" --rows bad.csv --keep-going -o kept.csv
+says 'bad.csv:3:4: warning: age: is not a DOUBLE'; says 'bad.csv:6:1: warning: it has 2 fields, needs 4'
+says 'error: 2 of 7 rows have no scores'
+lines kept.csv 8
+[ "$(sed -n 4p kept.csv)" = , ] || fail "line 4 is not empty"
+[ "$(sed -n 7p kept.csv)" = , ] || fail "line 7 is not empty"
+[ "$(sed -n 8p kept.csv)" = "$(sed -n 6p scores.csv)" ] || fail "line 8 is not row 5"
+run 1 score "$tiny" --rows bad.csv --keep-going -o kept.npy
+[ "$(wc -c < kept.npy)" = $((128 + 7 * 2 * 4)) ] || fail "kept.npy has another size"
+run 0 score "$tiny" --features "$tiny/features.npy" -o a.npy
+run 0 score "$tiny" --rows "$tiny/rows.csv" -o b.npy
+[ "$(head -c 128 a.npy)" = "$(head -c 128 b.npy)" ] || fail "heads of .npy differ"
+yes too,few | head -n 1000 > bad.csv
+run 1 score "$tiny" --rows bad.csv --keep-going; lines out 1001
+[ "$(grep -c warning: err)" = 20 ] || fail "not 20 warnings"
+run 1 verify "$tiny" --rows bad.csv; says 'bad.csv:1:1: error'
+run 1 score "$tiny" --rows missing.csv; says 'missing.csv: error: cannot be opened'
+run 1 score "$tiny" --rows .; says 'it is a directory'
+
+# ---- usage ----
+
+run 2 score "$tiny" --rows a.csv --features b.npy; says 'not both'
+run 2 score "$tiny" --features b.npy --header; says 'header needs'
+run 2 score "$tiny" --features b.npy --keep-going; says 'keep-going needs'
+
+# ---- what rows cannot give, with features all the same ----
+
+mkdir model
+cp "$tiny"/model.ckpt-200.* model
+sed 's/input_names: "age" feature_type: RawFeature/& normalizer_fn: "lambda x: x"/' "$tiny/pipeline.config" \
+    > model/pipeline.config
+run 3 score model --rows "$tiny/rows.csv"; says 'error: "age" cannot be computed from rows'
+run 0 score model --features "$tiny/features.npy"
+echo "rows: as asked"
