@@ -114,8 +114,10 @@ void add_banner(struct job *job, const struct plan *p, const struct weights *w, 
     text_print(to, " * Config: %s, SHA-256 %s\n", comment_text(job, from->config), hex(job, from->config_digest));
     text_print(to, " * Weights: %s; packed: SHA-256 %s\n", comment_text(job, from->checkpoint), hex(job, w->digest));
     text_print(to, " * Structure: SHA-256 %s\n", hex(job, structure));
-    text_print(to, " * Input: %d floats a row: %s; features in the order of the %s.\n *\n", p->inputs,
-               comment_text(job, from->features->why), from->features->order == ORDER_NAME ? "columns' names" : "config");
+    const char *order_from = from->features->order_from;
+    text_print(to, " * Input: %d floats a row: %s; features in the order of the %s (%s%s).\n *\n", p->inputs,
+               comment_text(job, from->features->why), from->features->order == ORDER_NAME ? "columns' names" : "config",
+               order_from ? "from " : "the default", order_from ? comment_text(job, order_from) : "");
     text_print(to, " * The network, before passes:\n");
     layers(job, from->original, to);
     changes(p, from->original, to);

@@ -119,6 +119,22 @@ static const char *file_name(struct job *job)
     return arena_copy(&job->arena, base, has_suffix(base, ".so") ? n - 3 : has_suffix(base, ".c") ? n - 2 : n);
 }
 
+/* The order of features that was trained, if a graph lies beside the weights and nobody asked for another. */
+static void find_order(struct job *job, struct features *f, const char *prefix)
+{
+    const char *model = job->options->model;
+    const char *saved = is_directory(model) ? join_path(job, model, "saved_model.pb") : NULL;
+    const char *meta = prefix ? arena_print(&job->arena, "%s.meta", prefix) : NULL;
+    const char *path = saved && exists(saved) ? saved : meta && exists(meta) ? meta : NULL;
+    if (!path || job->options->order_given)
+        return;
+    const struct source *graph = read_source(job, path);
+    int n = 0;
+    const char **columns = graph ? read_graph_columns(job, graph->text, graph->length, path == saved, &n) : NULL;
+    if (graph)
+        order_features(job, f, columns, n, base_name(path));
+}
+
 /* ---- reading --------------------------------------------------------------------------------------------------- */
 
 enum reading { SHAPES, NAMES, NUMBERS };        /* how much of the weights */
@@ -137,6 +153,8 @@ static struct network *read_as(struct job *job, enum reading how)
     struct features *features = config ? read_features(job, config) : NULL;
     const char *prefix = features ? find_weights(job, with_weights) : NULL;
     struct tensors *tensors = prefix ? read_checkpoint(job, prefix) : NULL;
+    if (features)
+        find_order(job, features, prefix);
     if (!features || job->errors || (with_weights && !tensors))
         return NULL;
 

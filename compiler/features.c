@@ -985,6 +985,8 @@ static struct features *place_all(struct finder *f)
 {
     struct features *all = NEW(f->job, struct features);
     all->order = f->job->options->feature_order;
+    all->order_from = f->job->options->order_given ? "--feature-order" : NULL;
+    all->n_plain = f->n_plain;
     all->batch_norms = f->batch_norms;
     all->feature = NEW_ARRAY(f->job, (size_t)(f->n_plain + f->n_sequences + f->n_attention),
                              struct feature);
@@ -1003,6 +1005,44 @@ static struct features *place_all(struct finder *f)
         blame(f->job, BAD_INPUT, field_pos(f->c, f->group, 0, 0), "group", NULL,
               "the group \"all\" has no features");
     return all;
+}
+
+/* Is it the column's scope? TensorFlow adds _1, _2, ... where it was entered before. */
+static bool is_scope_of(const char *scope, const char *column)
+{
+    size_t n = strlen(column);
+    if (strncmp(scope, column, n) != 0)
+        return false;
+    return !scope[n] || (scope[n] == '_' && scope[n + 1] && !scope[n + 1 + strspn(scope + n + 1, "0123456789")]);
+}
+
+static bool same_order(const struct feature *x, const char *const *columns, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!is_scope_of(columns[i], x[i].column))
+            return false;
+    return true;
+}
+
+void order_features(struct job *job, struct features *f, const char *const *columns, int n, const char *from)
+{
+    struct feature *sorted = NEW_ARRAY(job, (size_t)f->n_plain, struct feature);
+    memcpy(sorted, f->feature, (size_t)f->n_plain * sizeof *sorted);
+    if (f->n_plain)
+        qsort(sorted, (size_t)f->n_plain, sizeof *sorted, by_column);
+    bool config = columns && n == f->n_plain && same_order(f->feature, columns, n);
+    if (!config && !(columns && n == f->n_plain && same_order(sorted, columns, n))) {
+        warning(job, in_file(job, from), "feature-order", "--feature-order config or name says it",
+                "the graph does not show the order of the features: that of the config is taken");
+        return;
+    }
+    f->order_from = from;
+    if (config)
+        return;
+    f->order = ORDER_NAME;
+    memcpy(f->feature, sorted, (size_t)f->n_plain * sizeof *sorted);
+    for (int i = 0, first = 0; i < f->n_plain; first += f->feature[i++].width)
+        f->feature[i].first = first;
 }
 
 /* Is there something to find features in? */

@@ -75,8 +75,8 @@ static struct part *find_parts(struct job *job, const struct model *m, int *n, s
 
 static void features_text(struct job *job, const struct features *f, struct text *to)
 {
-    text_print(to, "features, in the order of the %s; %s\n",
-               f->order == ORDER_NAME ? "columns' names" : "config", f->why);
+    text_print(to, "features, in the order of the %s (%s%s); %s\n", f->order == ORDER_NAME ? "columns' names" : "config",
+               f->order_from ? "from " : "the default", f->order_from ? comment_text(job, f->order_from) : "", f->why);
     for (int i = 0; i < f->n_features; i++) {
         const struct feature *x = &f->feature[i];
         if (x->width)
@@ -145,8 +145,9 @@ static void network_text(struct job *job, const struct network *n, struct text *
 
 static void features_json(const struct features *f, struct text *to)
 {
-    text_print(to, "\"order\":\"%s\",\"width\":%d,\"features\":[",
-               f->order == ORDER_NAME ? "name" : "config", f->width);
+    text_print(to, "\"order\":\"%s\",\"order_from\":", f->order == ORDER_NAME ? "name" : "config");
+    add_json_string(to, f->order_from ? f->order_from : "default");
+    text_print(to, ",\"width\":%d,\"features\":[", f->width);
     for (int i = 0; i < f->n_features; i++) {
         const struct feature *x = &f->feature[i];
         text_print(to, "%s\n {\"key\":", i ? "," : "");

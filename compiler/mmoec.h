@@ -382,6 +382,8 @@ struct features {
     int width;                      /* sum, or 0 if a width is not known */
     int batch_norms;                /* unnamed ones that the input layer makes before the experts' */
     enum feature_order order;
+    const char *order_from;         /* who says so: "--feature-order", "saved_model.pb"; NULL: nobody, it is the default */
+    int n_plain;                    /* the first features: those that have an order */
     const char *why;                /* for shape messages: 'the group "all" has 17 features of 16 columns: 272' */
     struct feature *member;         /* what sequence_features names, each once; their place is none */
     int n_members;
@@ -390,6 +392,15 @@ struct features {
 };
 
 struct features *read_features(struct job *job, const struct config *c);
+/* Puts them in the order of the columns that a graph has, if it is one of the two that EasyRec makes; a warning if not.
+   `from`: the graph's file. */
+void order_features(struct job *job, struct features *f, const char *const *columns, int n, const char *from);
+
+/* ---- graph.c: what order a graph has ------------------------------------------------------------------------------ */
+
+/* The columns of the input layer, as the graph of a saved_model.pb or of a checkpoint's .meta concatenates them, [n];
+   NULL if the graph does not show them. */
+const char **read_graph_columns(struct job *job, const void *file, size_t length, bool saved_model, int *n);
 
 /* ---- lower_mmoe.c: EasyRec's MMoE -> model ----------------------------------------------------------------- */
 
@@ -545,6 +556,8 @@ struct row_state;
 struct row_state *open_rows(struct job *job, const struct row_program *p);
 /* x [p->width]. What is kept grows to what the largest row needs. */
 void run_row(struct row_state *s, const struct row_cell *cells, float *x, struct row_fault *fault);
+/* Says what is wrong with a row; if others go on without it, as a warning. */
+void blame_row(struct job *job, struct pos pos, const struct row_fault *f, bool keep_going);
 
 /* ---- passes ---------------------------------------------------------------------------------------------------- */
 
@@ -933,6 +946,7 @@ struct options {
     const char *batch;              /* --batch LIST, which read_batches takes */
     const char *depfile;            /* -MF; "" with -MD alone */
     enum feature_order feature_order;
+    bool order_given;               /* else a graph beside the weights says the order, if there is one */
     const char *form;               /* one of plan_forms, for tests; NULL: what is fastest */
     bool permissive, verbose, json, plan;
     bool perf_map;                  /* tell perf of code made in memory */
@@ -975,7 +989,6 @@ struct mmoec_watch;
 struct mmoec_watch_options;
 bool start_watch(struct job *job, const struct mmoec_watch_options *options, struct mmoec_watch **watch);
 struct row_program *read_row_program(struct job *job, const struct network *n);        /* bound; NULL after an error */
-void blame_row(struct job *job, struct pos pos, const struct row_fault *f, bool keep_going);    /* or a warning */
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
 extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */

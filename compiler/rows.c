@@ -807,3 +807,18 @@ void run_row(struct row_state *s, const struct row_cell *cells, float *x, struct
     }
     memcpy(x, s->row, (size_t)s->p->width * sizeof *x);
 }
+
+void blame_row(struct job *job, struct pos pos, const struct row_fault *f, bool keep_going)
+{
+    struct text t = {.arena = &job->arena};
+    if (f->name)
+        text_print(&t, "%s: ", escaped(&job->arena, f->name, strlen(f->name)));
+    text_print(&t, "%s", f->why);
+    if (f->text)
+        text_print(&t, ": \"%s%s\"", escaped(&job->arena, f->text, f->length < 40 ? f->length : 40),
+                   f->length > 40 ? "..." : "");
+    if (keep_going)
+        warning(job, pos, "row", NULL, "%s", t.data);
+    else
+        blame(job, BAD_INPUT, pos, "row", "--keep-going leaves such rows empty", "%s", t.data);
+}

@@ -179,21 +179,6 @@ struct row_program *read_row_program(struct job *job, const struct network *n)
     return bind_tables(job, p, n->tensors) ? p : NULL;
 }
 
-void blame_row(struct job *job, struct pos pos, const struct row_fault *f, bool keep_going)
-{
-    struct text t = {.arena = &job->arena};
-    if (f->name)
-        text_print(&t, "%s: ", escaped(&job->arena, f->name, strlen(f->name)));
-    text_print(&t, "%s", f->why);
-    if (f->text)
-        text_print(&t, ": \"%s%s\"", escaped(&job->arena, f->text, f->length < 40 ? f->length : 40),
-                   f->length > 40 ? "..." : "");
-    if (keep_going)
-        warning(job, pos, "row", NULL, "%s", t.data);
-    else
-        blame(job, BAD_INPUT, pos, "row", "--keep-going leaves such rows empty", "%s", t.data);
-}
-
 /* Fills a block; how many rows it has, -1 after an error. */
 static int fill_block(struct row_scorer *s)
 {

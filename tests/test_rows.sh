@@ -102,4 +102,13 @@ sed 's/input_names: "age" feature_type: RawFeature/& normalizer_fn: "lambda x: x
     > model/pipeline.config
 run 3 score model --rows "$tiny/rows.csv"; says 'error: "age" cannot be computed from rows'
 run 0 score model --features "$tiny/features.npy"
+
+# ---- a graph beside the weights ----
+
+echo 'no graph' > model/model.ckpt-200.meta
+run 0 inspect model; says 'model.ckpt-200.meta: warning: the graph does not show the order of the features'
+grep -q 'in the order of the config (the default)' out || fail "inspect does not say where the order is from"
+run 0 inspect model --feature-order name
+grep -q "in the order of the columns' names (from --feature-order)" out || fail "inspect does not say who ordered"
+if grep -q 'the graph' err; then fail "a graph was asked in spite of --feature-order"; fi
 echo "rows: as asked"
