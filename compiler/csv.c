@@ -4,9 +4,9 @@
  * A line ends with \n; \r is dropped wherever it stands (TensorFlow's ReadLine); all other bytes, NUL included, are
  * text. A field may stand in quotes, a quote in it doubled; EasyRec counts separators first, so that none may stand
  * within quotes, but for CSVInputV2; CSVInputEx knows no quotes. An empty field takes its column's default. Only
- * columns that features read are looked at.
+ * columns that features read are looked at. An empty line is no row, unless a header names one column.
  *
- * An empty line is no row, unless a header names one column. Without a header, a row has all input_fields, or all but the labels: the first row's number of fields decides for all.
+ * Without a header, a row has all input_fields, or all but the labels: the first row's number of fields decides for all.
  *
  * Memory is one buffer, which grows to the longest line. Sources: EasyRec's input/csv_input.py, csv_input_ex.py,
  * csv_input_v2.py; TensorFlow's core/kernels/decode_csv_op.cc.

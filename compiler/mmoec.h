@@ -533,8 +533,9 @@ struct row_program {
 
 /* NULL after an error: what cannot be computed from rows is said. */
 struct row_program *lower_rows(struct job *job, const struct config *c, const struct features *f);
-/* Finds and reads the tables. */
+/* Finds and reads the tables, opens the networks of target attention; after success or not, close_rows. */
 bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts);
+void close_rows(struct row_program *p);                 /* NULL: nothing */
 
 /* Why a row is bad: the column or feature, and what it has. */
 struct row_fault {
@@ -988,7 +989,7 @@ void random_rows(float *x, size_t n);                                   /* about
 struct mmoec_watch;
 struct mmoec_watch_options;
 bool start_watch(struct job *job, const struct mmoec_watch_options *options, struct mmoec_watch **watch);
-struct row_program *read_row_program(struct job *job, const struct network *n);        /* bound; NULL after an error */
+struct row_program *read_row_program(struct job *job, const struct network *n);        /* bound, for close_rows; NULL after an error */
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
 extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */

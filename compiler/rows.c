@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* rows.c: a row's columns -> a row of the experts' input, step by step.
  *
- * The reference for generated code: each step of the program (row_ops.def) is one small function, and floats are added
- * in one fixed order, left to right, products rounded before they are added (this file is compiled without contraction).
- * Against TensorFlow: ids, buckets and plain numbers are equal; a sum of n rows of a table is within
+ * The reference for generated code: each step of the program (row_ops.def) is one small function, and floats are
+ * added in one fixed order, left to right, products rounded before they are added (this file is compiled without
+ * contraction). Against TensorFlow: ids, buckets and plain numbers are equal; a sum of n rows of a table is within
  * n * 2^-24 * sum |w * T|, as TensorFlow adds more than nine rows in groups of eight.
  *
- * A list's arrays grow to what the largest row needs, and texts that are made (numbers, joined texts) lie in chunks that
- * the next row uses again: memory does not grow with the number of rows. A bad row has a fault and no columns.
+ * A list's arrays grow to what the largest row needs, and texts that are made (numbers, joined texts) lie in chunks
+ * that the next row uses again: memory does not grow with the number of rows. A bad row has a fault and no columns.
  *
  * How to read it: lists and texts; texts; ids; numbers; columns; target attention; the run.
  */
@@ -162,7 +162,8 @@ static void step_text(struct row_state *s, const struct row_step *st, struct ite
 
 static bool is_float(enum column_type type) { return type == FLOAT_COLUMN || type == DOUBLE_COLUMN; }
 
-static void step_whole_text(struct row_state *s, const struct row_step *st, struct items *list, const struct row_cell *cell)
+static void step_whole_text(struct row_state *s, const struct row_step *st, struct items *list,
+                            const struct row_cell *cell)
 {
     bool number = is_float(s->p->column[st->column].type);
     clear_list(list);
@@ -212,7 +213,8 @@ static void split_item(struct row_state *s, const struct row_step *st, const str
         if (!end)
             continue;
         if (i > start)
-            add_item(s, to, (struct item){.text = from->text + start, .length = i - start, .number = 1, .step = from->step});
+            add_item(s, to, (struct item){.text = from->text + start, .length = i - start, .number = 1,
+                                          .step = from->step});
         start = st->length ? i + 1 : i;
     }
 }

@@ -176,7 +176,10 @@ struct row_scorer {
 struct row_program *read_row_program(struct job *job, const struct network *n)
 {
     struct row_program *p = lower_rows(job, n->config, n->features);
-    return bind_tables(job, p, n->tensors) ? p : NULL;
+    if (bind_tables(job, p, n->tensors))
+        return p;
+    close_rows(p);
+    return NULL;
 }
 
 /* Fills a block; how many rows it has, -1 after an error. */
@@ -394,5 +397,6 @@ bool do_score(struct job *job, FILE *standard)
     struct engine *e = choose_engine(job, &rows);
     bool good = e && (rows ? score_from_rows(job, e, rows, standard) : score_with(job, e, standard));
     close_engine(e);
+    close_rows(rows);
     return good;
 }

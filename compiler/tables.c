@@ -79,6 +79,15 @@ static bool open_target(struct job *job, struct target_attention *t, const struc
     return t->engine != NULL;
 }
 
+void close_rows(struct row_program *p)
+{
+    for (int i = 0; p && i < p->n_steps; i++)
+        if (p->steps[i].op == ROW_target) {
+            close_engine(p->steps[i].target->engine);
+            p->steps[i].target->engine = NULL;
+        }
+}
+
 bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts)
 {
     bool good = p && ts;

@@ -98,9 +98,11 @@ static bool load_raw_rows(struct verifier *v)
             run_row(state, cells, v->x + v->rows++ * in, &fault);
         if (fault.why) {
             blame_row(job, csv_place(csv), &fault, false);
-            return false;
+            answer = CSV_FAILED;
+            break;
         }
     }
+    close_rows(p);
     return answer == CSV_END;
 }
 

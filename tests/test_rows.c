@@ -480,6 +480,7 @@ static void target_attention(void **state_)
     assert_false(next());                           /* an empty step is no number */
     assert_true(next());
     near(x[1], 0.25);
+    close_rows(program);
 }
 
 static void attention_of_other_keys(void **state_)
@@ -498,6 +499,7 @@ static void attention_of_other_keys(void **state_)
     near(x[2], (a[0] * 1 + a[1] * 4) / (a[0] + a[1]));
     assert_false(next());
     assert_non_null(strstr(fault.why, "different numbers of steps"));
+    close_rows(program);
 }
 
 static void keys_are_padded(void **state_)
@@ -518,6 +520,7 @@ static void keys_are_padded(void **state_)
     near(x[2], (a[0] * h[0][1] + a[1] * h[1][1]) / sum);
     near(x[3], 2);
     assert_true(x[4] == 0);
+    close_rows(program);
 }
 
 static void keys_go_through_a_layer(void **state_)
@@ -535,6 +538,7 @@ static void keys_go_through_a_layer(void **state_)
     near(x[2], 0.25 * 2 + 1 * 4 + 1);
     near(x[3], 6.5);
     near(x[4], -1.75);
+    close_rows(program);
 }
 
 /* It scales the features, but neither target attention nor the key that it uses. */
@@ -547,6 +551,7 @@ static void variational_dropout(void **state_)
     near(x[0], 2 * (1 - 1 / (1 + exp(-1))));
     near(x[1], 0.25);
     near(x[2], 2);
+    close_rows(program);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -967,6 +972,7 @@ static void features_of_easyrec(void **state_)
     for (size_t i = 0; i < COUNT(names); i++) {
         clear();
         compare_golden(names[i]);
+        close_rows(program);
     }
 }
 
@@ -988,13 +994,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(hashed_texts), TEST(hashed_numbers), TEST(whole_numbers_as_ids), TEST(vocabularies), TEST(tags),
         TEST(weighted_tags), TEST(weights_in_a_column), TEST(plain_numbers), TEST(vectors), TEST(combined_vectors),
-        TEST(normalized_numbers), TEST(boundaries), TEST(even_buckets), TEST(projections), TEST(crossed), TEST(joined),
-        TEST(looked_up), TEST(sequences), TEST(target_attention), TEST(attention_of_other_keys), TEST(keys_are_padded),
-        TEST(keys_go_through_a_layer), TEST(variational_dropout), TEST(lines), TEST(returns_are_dropped), TEST(any_byte_is_text), TEST(quotes),
-        TEST(counts_of_fields), TEST(labels_are_not_read), TEST(empty_files), TEST(headers), TEST(wrong_headers),
-        TEST(defaults), TEST(several_files), TEST(long_fields), TEST(too_many_combinations),
-        TEST(memory_does_not_grow_with_rows), TEST(shared_tables), TEST(shared_names), TEST(ranges_of_names), TEST(orders),
-        TEST(worked_example), TEST(refused_features), TEST(features_of_easyrec),
+        TEST(normalized_numbers), TEST(boundaries), TEST(even_buckets), TEST(projections), TEST(crossed),
+        TEST(joined), TEST(looked_up), TEST(sequences), TEST(target_attention), TEST(attention_of_other_keys),
+        TEST(keys_are_padded), TEST(keys_go_through_a_layer), TEST(variational_dropout), TEST(lines),
+        TEST(returns_are_dropped), TEST(any_byte_is_text), TEST(quotes), TEST(counts_of_fields),
+        TEST(labels_are_not_read), TEST(empty_files), TEST(headers), TEST(wrong_headers), TEST(defaults),
+        TEST(several_files), TEST(long_fields), TEST(too_many_combinations), TEST(memory_does_not_grow_with_rows),
+        TEST(shared_tables), TEST(shared_names), TEST(ranges_of_names), TEST(orders), TEST(worked_example),
+        TEST(refused_features), TEST(features_of_easyrec),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
