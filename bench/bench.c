@@ -171,7 +171,7 @@ static void check_difference(const char *who, double *most, double is)
     *most = fmax(*most, is);
 }
 
-static void check_scores(struct column *c)
+static void compare_scores(struct column *c)
 {
     size_t bytes = MOST_ROWS * (size_t)f.outputs * sizeof(float);
     set_all_rows(MOST_ROWS);
@@ -232,7 +232,7 @@ static void measure_column(const char *dir, const char *isa, struct column *c)
     c->limited = strcmp(best->isa, isa) == 0 || (strcmp(isa, "avx2") == 0 && hide_avx512());
     pin_to_core(&job);
     open_all(isa, c);
-    check_scores(c);
+    compare_scores(c);
     for (int i = 0; i < N_BATCHES; i++)
         time_batch(i, find_limits(isa), c);
     for (int i = 0; i < N_BUILD_BATCHES; i++)
