@@ -243,7 +243,11 @@ static int wrong_environment(void)
 /* FNV-1a over words, in eight chains that do not wait for each other. */
 static int same_weights(const float *w, const uint32_t *words)
 {
-    uint64_t chain[8] = {0}, sum = UINT64_C(0xcbf29ce484222325);
+    uint64_t chain[8], sum = UINT64_C(0xcbf29ce484222325);
+    for (size_t k = 0; k < 8; k++) {
+        chain[k] = 0;
+        NO_CALL;
+    }
     for (size_t i = 0; i < WEIGHT_FLOATS; i += 8)
         UNROLL for (size_t k = 0; k < 8; k++)
             chain[k] = (chain[k] ^ bits_of(w[i + k])) * UINT64_C(0x100000001b3);

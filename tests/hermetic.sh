@@ -10,8 +10,9 @@ mkdir -p "$work/cache"
 command -v strace > /dev/null || { echo "no strace: not tested"; exit 77; }
 strace -f -o "$work/trace" -e trace=file,process true 2> /dev/null || { echo "strace cannot trace here: not tested"; exit 77; }
 strace -f -o "$work/trace" -e trace=file,process "$one_jit" "$model" "$work/cache"
-# From the first look at the model on: what came before is the dynamic linker's.
-sed -n "\|\"$model|,\$p" "$work/trace" > "$work/ours"
+# From the first look at the model on; its own start, the first line, names it, too. What came before is the dynamic
+# linker's.
+sed -n "1d; \\|\"$model\"|,\$p" "$work/trace" > "$work/ours"
 grep -q "$model/pipeline.config" "$work/ours" || { echo "FAILED: nothing was traced"; exit 1; }
 grep -q "$work/cache/" "$work/ours" || { echo "FAILED: no cache was written"; exit 1; }
 # glibc's malloc asks for overcommit_memory before it gives a thread's memory back.
