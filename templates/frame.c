@@ -248,9 +248,11 @@ static int same_weights(const float *w, const uint32_t *words)
         chain[k] = 0;
         NO_CALL;
     }
-    for (size_t i = 0; i < WEIGHT_FLOATS; i += 8)
-        UNROLL for (size_t k = 0; k < 8; k++)
+    for (size_t i = 0; i < WEIGHT_FLOATS; i += 8) {
+        UNROLL
+        for (size_t k = 0; k < 8; k++)
             chain[k] = (chain[k] ^ bits_of(w[i + k])) * UINT64_C(0x100000001b3);
+    }
     for (size_t k = 0; k < 8; k++)
         sum = (sum ^ chain[k]) * UINT64_C(0x100000001b3);
     return words[0] == (uint32_t)sum && words[1] == (uint32_t)(sum >> 32);
