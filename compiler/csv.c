@@ -35,6 +35,7 @@ struct csv {
     struct source source;           /* for messages */
     char *buffer;
     size_t start, end, room;        /* what was read and not yet given: [start, end) */
+    uint64_t read, total;           /* bytes so far, and of all files or 0 */
     bool ended;                     /* the file */
     int line, place;                /* the last line's number; the byte in it where a fault is */
     char why[128];                  /* a fault's text with numbers in it */
@@ -64,6 +65,23 @@ static void list_paths(struct csv *csv, const char *paths)
         if (!*p)
             return;
     }
+}
+
+static uint64_t count_bytes(const struct csv *csv)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < csv->n_paths; i++) {
+        uint64_t n = stream_bytes(csv->paths[i]);
+        if (!n)
+            return 0;
+        sum += n;
+    }
+    return sum;
+}
+
+struct extent csv_extent(const struct csv *csv)
+{
+    return (struct extent){.done = csv->read - (csv->end - csv->start), .total = csv->total};
 }
 
 static bool next_file(struct csv *csv)
@@ -97,6 +115,7 @@ static bool read_more(struct csv *csv)
     long n = read_stream(csv->job, csv->file, csv->buffer + csv->end, csv->room - csv->end);
     csv->ended = n <= 0;
     csv->end += n > 0 ? (size_t)n : 0;
+    csv->read += n > 0 ? (uint64_t)n : 0;
     return n >= 0;
 }
 
@@ -372,6 +391,7 @@ struct csv *open_csv(struct job *job, const struct row_program *p, const char *p
     *csv = (struct csv){.job = job, .p = p, .header = header, .room = FIRST_ROOM,
                         .buffer = NEW_ARRAY(job, FIRST_ROOM, char)};
     list_paths(csv, paths);
+    csv->total = count_bytes(csv);
     return next_file(csv) ? csv : NULL;
 }
 

@@ -151,6 +151,16 @@ long read_stream(struct job *job, const struct file *f, void *to, size_t most)
     return (long)n;
 }
 
+uint64_t stream_bytes(const char *path)
+{
+    struct stat st;
+    bool standard = strcmp(path, "-") == 0;
+    if ((standard ? fstat(STDIN_FILENO, &st) : stat(path, &st)) != 0 || !S_ISREG(st.st_mode))
+        return 0;
+    off_t at = standard ? lseek(STDIN_FILENO, 0, SEEK_CUR) : 0;
+    return at >= 0 && at < st.st_size ? (uint64_t)(st.st_size - at) : 0;
+}
+
 void close_stream(struct file *f)
 {
     close(f->fd);

@@ -15,7 +15,7 @@ static void show_all(const struct job *job)
         show_message(m, colour, stderr);
 }
 
-static bool run(struct job *job, struct text *to)
+static bool run(struct job *job, struct text *to, struct progress *progress)
 {
     const char *command = job->options->command;
     if (strcmp(command, "compile") == 0)
@@ -26,7 +26,7 @@ static bool run(struct job *job, struct text *to)
         return do_verify(job, to);
     if (strcmp(command, "bench") == 0)
         return do_bench(job, to);
-    return do_score(job, stdout);
+    return do_score(job, stdout, progress);
 }
 
 static enum result finish(struct job *job, const struct text *to, bool good)
@@ -57,18 +57,22 @@ int main(int argc, char **argv)
 {
     static struct job job;              /* static: a jump keeps its values */
     static struct options options;
+    static struct progress progress;
     jmp_buf no_memory;
     occupy_standard_streams();
     begin_job(&job, &options);
     if (setjmp(no_memory)) {
+        clear_progress(&progress);
         fprintf(stderr, "mmoec: error: out of memory [memory]\n");
         end_job(&job);
         return SYSTEM_FAILED;
     }
     job.arena.no_memory = &no_memory;
+    progress.to = isatty(STDERR_FILENO) ? stderr : NULL;
     struct text to = {.arena = &job.arena};
     enum todo todo = read_command_line(&job, argc, argv, &options, stdout);
-    bool good = todo == RUN ? run(&job, &to) : todo == SAID;
+    bool good = todo == RUN ? run(&job, &to, &progress) : todo == SAID;
+    clear_progress(&progress);
     enum result result = finish(&job, &to, good);
     end_job(&job);
     return (int)result;

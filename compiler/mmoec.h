@@ -134,6 +134,7 @@ bool read_at(struct job *job, const struct file *f, uint64_t offset, void *to, s
    end, -1 after an error. */
 struct file *open_stream(struct job *job, const char *path);
 long read_stream(struct job *job, const struct file *f, void *to, size_t most);
+uint64_t stream_bytes(const char *path);                /* that it will give, if it is a regular file; else 0 */
 void close_stream(struct file *f);
 const struct source *read_source(struct job *job, const char *path);    /* the whole file as text */
 /* Writes to a temporary name beside `path` and renames: a failure leaves what was there. Equal bytes: untouched. */
@@ -551,6 +552,11 @@ enum csv_answer { CSV_ROW, CSV_END, CSV_FAILED };
 /* The next row's cells, which live until the next call; a line that is no row has a fault. */
 enum csv_answer read_csv(struct csv *csv, struct row_cell *cells, struct row_fault *fault);
 struct pos csv_place(const struct csv *csv);            /* of the row read last */
+/* Bytes whose rows were given, and of all files; total 0: one of them is no regular file. */
+struct extent {
+    uint64_t done, total;
+};
+struct extent csv_extent(const struct csv *csv);
 
 struct row_state;
 /* After bind_tables. */
@@ -853,6 +859,18 @@ uint64_t live_number(const struct live *l);             /* of its step or export
 
 bool add_proof(struct job *job, const struct plan *p, const struct provenance *from, struct text *to);
 
+/* ---- progress.c: how far it is, for whoever waits ---------------------------------------------------------------- */
+
+struct progress {
+    FILE *to;                       /* a terminal; NULL: nobody is told */
+    double began, shown;            /* of now(); 0: not yet */
+    bool there;                     /* does the line stand on the terminal? */
+};
+
+/* `done` of `total`, or of an unknown total: 0. May be called often; the first call starts the clock. */
+void show_progress(struct progress *p, uint64_t rows, uint64_t done, uint64_t total);
+void clear_progress(struct progress *p);
+
 /* ---- npy.c, build.c, engine.c: what scores rows ------------------------------------------------------------------- */
 
 enum npy_type { NPY_F4, NPY_F8, NPY_I8, NPY_I4 };
@@ -978,7 +996,7 @@ struct generated *compile(struct job *job, const struct network *n);
 /* The commands: false after an error. What they have to say stands in `to`, or was written to the file -o names. */
 bool do_compile(struct job *job, struct text *to);
 bool do_inspect(struct job *job, struct text *to);
-bool do_score(struct job *job, FILE *to);
+bool do_score(struct job *job, FILE *to, struct progress *progress);
 bool do_verify(struct job *job, struct text *to);
 bool do_bench(struct job *job, struct text *to);
 #define MOST_BATCHES 32

@@ -166,6 +166,7 @@ struct row_scorer {
     struct csv *csv;
     struct row_state *state;
     struct row_cell *cells;
+    struct progress *progress;
     float *x, *y;                   /* [BLOCK][inputs], [BLOCK][outputs] */
     bool bad[BLOCK];
     size_t in, out;
@@ -245,10 +246,17 @@ static bool write_head(struct row_scorer *s, FILE *to, bool npy, uint64_t rows)
     return fwrite(s->t.data, 1, s->t.length, to) == s->t.length;
 }
 
+static void tell_progress(const struct row_scorer *s)
+{
+    struct extent e = csv_extent(s->csv);
+    show_progress(s->progress, s->rows, e.done, e.total);
+}
+
 static bool score_blocks(struct row_scorer *s, FILE *to, bool npy)
 {
     bool written = write_head(s, to, npy, 0);
     for (int rows; written;) {
+        tell_progress(s);
         if ((rows = fill_block(s)) < 0)
             return false;
         if (rows == 0)
@@ -358,15 +366,18 @@ static void tell_engine(struct job *job, const struct engine *e)
         note(job, (struct pos){0}, "scored by %s, instruction set %s", engine_name(e), engine_isa(e));
 }
 
-static bool score_from_rows(struct job *job, struct engine *e, const struct row_program *p, FILE *standard)
+static bool score_from_rows(struct job *job, struct engine *e, const struct row_program *p, FILE *standard,
+                            struct progress *progress)
 {
     const struct options *o = job->options;
     struct row_scorer s = {.job = job, .e = e, .in = (size_t)engine_inputs(e), .out = (size_t)engine_outputs(e),
-                           .t = {.arena = &job->arena}};
+                           .t = {.arena = &job->arena}, .progress = progress};
     struct sink sink;
     s.csv = open_csv(job, p, o->rows, o->header);
     if (!s.csv || !open_sink(job, &sink, standard))
         return false;
+    if (isatty(fileno(sink.to)))    /* the scores themselves show how far it is */
+        progress->to = NULL;
     s.state = open_rows(job, p);
     s.cells = NEW_ARRAY(job, (size_t)p->n_columns, struct row_cell);
     s.x = NEW_ARRAY(job, BLOCK * s.in, float);
@@ -391,11 +402,11 @@ static bool score_with(struct job *job, struct engine *e, FILE *standard)
     return close_sink(job, &sink, score_rows(job, e, x, sink.to, sink.name && ends_in(sink.name, ".npy")));
 }
 
-bool do_score(struct job *job, FILE *standard)
+bool do_score(struct job *job, FILE *standard, struct progress *progress)
 {
     struct row_program *rows = NULL;
     struct engine *e = choose_engine(job, &rows);
-    bool good = e && (rows ? score_from_rows(job, e, rows, standard) : score_with(job, e, standard));
+    bool good = e && (rows ? score_from_rows(job, e, rows, standard, progress) : score_with(job, e, standard));
     close_engine(e);
     close_rows(rows);
     return good;

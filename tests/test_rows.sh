@@ -88,6 +88,33 @@ run 1 verify "$tiny" --rows bad.csv; says 'bad.csv:1:1: error'
 run 1 score "$tiny" --rows missing.csv; says 'missing.csv: error: cannot be opened'
 run 1 score "$tiny" --rows .; says 'it is a directory'
 
+# ---- how far it is: on a terminal, and nowhere else ----
+
+# shown COMMAND: what it leaves on a terminal in err; standard output in out
+shown() { script -qec "$1 > out" /dev/null > err < /dev/null || fail "exit $?: $1"; }
+slowly() { cat three.csv; sleep 0.3; cat three.csv; }   # a line stands for a tenth of a second at least
+score="'$mmoec' score '$tiny'"
+slowly > pipe &
+shown "$score --rows pipe"; lines out 769
+grep -q "$(printf '\r')[1-9][0-9]* rows, [0-9]* a second" err || fail "no progress on a terminal"
+grep -q "$(printf '\r  *\r')\$" err || fail "the line of progress was not cleared"
+cp three.csv long.csv
+for i in 1 2 3 4 5 6 7 8 9; do
+    cat long.csv long.csv > longer.csv
+    mv longer.csv long.csv
+done
+shown "$score --rows long.csv,three.csv --engine reference"; lines out $((513 * 384 + 1))    # an engine that takes its time
+grep -q "$(printf '\r')\[=*> *\]  *[0-9]* %  [0-9]* rows, [0-9]* a second" err || fail "no bar on a terminal"
+for part in $(tr '\r' '\n' < err | sed -n 's/.*\] *\([0-9]*\) %.*/\1/p'); do
+    [ "$part" -ge "${last=0}" ] && [ "$part" -le 100 ] || fail "$part % after $last %"
+    last=$part
+done
+slowly > pipe &
+shown "$score --rows pipe 2> nothing"; [ ! -s nothing ] && [ ! -s err ] || fail "progress in a file"
+slowly > pipe &
+script -qec "$score --rows pipe" /dev/null > err < /dev/null || fail "rows to a terminal"
+if grep -q 'a second' err; then fail "progress between scores"; fi
+
 # ---- usage ----
 
 run 2 score "$tiny" --rows a.csv --features b.npy; says 'not both'
