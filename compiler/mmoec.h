@@ -859,6 +859,12 @@ uint64_t live_number(const struct live *l);             /* of its step or export
 
 bool add_proof(struct job *job, const struct plan *p, const struct provenance *from, struct text *to);
 
+/* ---- decimal.c: scores as texts ------------------------------------------------------------------------------------ */
+
+#define FLOAT_TEXT 16               /* bytes of the longest, with a final NUL */
+/* As %.9g prints it, a NaN without its sign; how many bytes. There may be no NUL. */
+size_t print_float(char to[FLOAT_TEXT], float x);
+
 /* ---- progress.c: how far it is, for whoever waits ---------------------------------------------------------------- */
 
 struct progress {

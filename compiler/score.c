@@ -110,11 +110,10 @@ static void add_header(struct job *job, const struct engine *e, struct text *to)
 static void add_rows(struct text *to, const float *y, size_t rows, int outputs)
 {
     for (size_t i = 0; i < rows * (size_t)outputs; i++) {
-        if (isnan(y[i]))
-            text_print(to, "nan");
-        else
-            text_print(to, "%.9g", (double)y[i]);
-        text_print(to, "%c", (i + 1) % (size_t)outputs ? ',' : '\n');
+        char number[FLOAT_TEXT + 1];
+        size_t n = print_float(number, y[i]);
+        number[n++] = (i + 1) % (size_t)outputs ? ',' : '\n';
+        text_add(to, number, n);
     }
 }
 
