@@ -120,7 +120,7 @@ static const char *file_name(struct job *job)
 }
 
 /* The order of features that was trained, if a graph lies beside the weights and nobody asked for another. */
-static void find_order(struct job *job, struct features *f, const char *prefix)
+static void read_order(struct job *job, struct features *f, const char *prefix)
 {
     const char *model = job->options->model;
     const char *saved = is_directory(model) ? join_path(job, model, "saved_model.pb") : NULL;
@@ -133,6 +133,16 @@ static void find_order(struct job *job, struct features *f, const char *prefix)
     const char **columns = graph ? read_graph_columns(job, graph->text, graph->length, path == saved, &n) : NULL;
     if (graph)
         order_features(job, f, columns, n, base_name(path));
+}
+
+/* The names and the order of features that were trained, as far as files beside the config tell. */
+static void find_order(struct job *job, struct features *f, const char *prefix, const struct tensors *ts)
+{
+    if (ts)
+        find_old_names(job, f, ts);
+    read_order(job, f, prefix);
+    if (ts)
+        order_by_old_names(job, f, ts);
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */
@@ -154,7 +164,7 @@ static struct network *read_as(struct job *job, enum reading how)
     const char *prefix = features ? find_weights(job, with_weights) : NULL;
     struct tensors *tensors = prefix ? read_checkpoint(job, prefix) : NULL;
     if (features)
-        find_order(job, features, prefix);
+        find_order(job, features, prefix, tensors);
     if (!features || job->errors || (with_weights && !tensors))
         return NULL;
 

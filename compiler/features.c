@@ -12,7 +12,8 @@
  * that are already split and typed (input/odps_rtp_input.py).
  *
  * How to read it: names that can be searched; the list of features; one feature: table, width;
- * faults; trouble; the group; target attention; all of it.
+ * faults; trouble; the group; target attention; all of it; another order: by
+ * names of EasyRec up to 0.5.7, as a graph has it.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -305,6 +306,11 @@ static const struct entry *find_entry(struct finder *f, const char *key, const c
 
 static size_t inputs_of(const struct entry *e) { return e->input ? 1 : e->fc->n_input_names; }
 
+static const char *input_of(const struct entry *e, size_t i)
+{
+    return e->input ? e->input : e->fc->input_names[i];
+}
+
 static bool is_sequence(const feature_config *fc)
 {
     return fc->feature_type == KIND(SequenceFeature);
@@ -374,6 +380,44 @@ static const char *column_stem(struct finder *f, const struct entry *e)
     if (is_raw(fc))
         return arena_print(f->arena, "%s_weighted_by_%s_raw_proj_val", e->key, e->key);
     return e->key;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char *old_combo(struct finder *f, const struct entry *e)
+{
+    size_t n = inputs_of(e);
+    const char **names = NEW_ARRAY(f->job, n, const char *);
+    struct text t = {.arena = f->arena};
+    for (size_t i = 0; i < n; i++)
+        names[i] = input_of(e, i);
+    qsort(names, n, sizeof *names, by_text);
+    for (size_t i = 0; i < n; i++)
+        text_print(&t, "%s%s", i ? "_X_" : "", names[i]);
+    return t.data;
+}
+
+/* The same up to EasyRec 0.5.7: after the inputs, not the key. */
+static const char *old_stem(struct finder *f, const struct entry *e)
+{
+    const feature_config *fc = e->fc;
+    const char *i0 = input_of(e, 0);
+    switch (fc->feature_type) {
+    case KIND(TagFeature):
+        return inputs_of(e) > 1 ? arena_print(f->arena, "%s_weighted_by_%s", i0, input_of(e, 1))
+               : fc->kv_separator ? arena_print(f->arena, "%s_weighted_by_%s_WEIGHT", i0, i0) : i0;
+    case KIND(RawFeature):
+        return !has_table(fc) ? i0
+               : is_bucketed(fc) ? arena_print(f->arena, "%s_bucketized", i0)
+               : arena_print(f->arena, "%s_raw_proj_id_weighted_by_%s_raw_proj_val", i0, i0);
+    case KIND(ComboFeature): return old_combo(f, e);
+    case KIND(LookupFeature):
+    case KIND(ExprFeature): return e->key;
+    default: return i0;
+    }
 }
 
 static uint64_t rows_of(const feature_config *fc)
@@ -499,11 +543,6 @@ static const char *fault_of(struct finder *f, const struct entry *e)
 }
 
 /* ---- trouble: why a feature cannot be computed from rows ------------------------------------- */
-
-static const char *input_of(const struct entry *e, size_t i)
-{
-    return e->input ? e->input : e->fc->input_names[i];
-}
 
 /* Of the feature's i-th input: a FIELD, or -1 if the config does not tell. */
 static int type_of(const struct finder *f, const struct entry *e, size_t i)
@@ -688,6 +727,11 @@ static bool check_combiner(struct finder *f, const struct entry *e)
     return false;
 }
 
+static const char *table_of(struct arena *a, const feature_config *fc, const char *column)
+{
+    return arena_print(a, is_sequence(fc) ? "%s/embedding_weights" : "input_layer/%s/embedding_weights", column);
+}
+
 static void describe(struct finder *f, struct feature *to, const struct entry *e)
 {
     const feature_config *fc = e->fc;
@@ -697,13 +741,13 @@ static void describe(struct finder *f, struct feature *to, const struct entry *e
                            .trouble = trouble_of(f, e), .pos = field_pos(f->c, fc, 0, 0),
                            .config = &fc->base, .input = e->input,
                            .shared = shared ? fc->embedding_name : NULL};
+    to->old_column = old_stem(f, e);
     if (!has_table(fc))
         return;
-    to->column = arena_print(f->arena, shared ? "%s_shared_embedding" : "%s_embedding",
-                             column_stem(f, e));
-    to->table = arena_print(f->arena, sequence ? "%s/embedding_weights"
-                                               : "input_layer/%s/embedding_weights",
-                            shared ? fc->embedding_name : to->column);
+    const char *suffix = shared ? "shared_embedding" : "embedding";
+    to->column = arena_print(f->arena, "%s_%s", column_stem(f, e), suffix);
+    to->old_column = arena_print(f->arena, "%s_%s", to->old_column, suffix);
+    to->table = table_of(f->arena, fc, shared ? fc->embedding_name : to->column);
     to->table_rows = rows_of(fc);
 }
 
@@ -987,6 +1031,7 @@ static struct features *place_all(struct finder *f)
     all->order = f->job->options->feature_order;
     all->order_from = f->job->options->order_given ? "--feature-order" : NULL;
     all->n_plain = f->n_plain;
+    all->n_sequences = f->n_sequences;
     all->batch_norms = f->batch_norms;
     all->feature = NEW_ARRAY(f->job, (size_t)(f->n_plain + f->n_sequences + f->n_attention),
                              struct feature);
@@ -1005,44 +1050,6 @@ static struct features *place_all(struct finder *f)
         blame(f->job, BAD_INPUT, field_pos(f->c, f->group, 0, 0), "group", NULL,
               "the group \"all\" has no features");
     return all;
-}
-
-/* Is it the column's scope? TensorFlow adds _1, _2, ... where it was entered before. */
-static bool is_scope_of(const char *scope, const char *column)
-{
-    size_t n = strlen(column);
-    if (strncmp(scope, column, n) != 0)
-        return false;
-    return !scope[n] || (scope[n] == '_' && scope[n + 1] && !scope[n + 1 + strspn(scope + n + 1, "0123456789")]);
-}
-
-static bool same_order(const struct feature *x, const char *const *columns, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (!is_scope_of(columns[i], x[i].column))
-            return false;
-    return true;
-}
-
-void order_features(struct job *job, struct features *f, const char *const *columns, int n, const char *from)
-{
-    struct feature *sorted = NEW_ARRAY(job, (size_t)f->n_plain, struct feature);
-    memcpy(sorted, f->feature, (size_t)f->n_plain * sizeof *sorted);
-    if (f->n_plain)
-        qsort(sorted, (size_t)f->n_plain, sizeof *sorted, by_column);
-    bool config = columns && n == f->n_plain && same_order(f->feature, columns, n);
-    if (!config && !(columns && n == f->n_plain && same_order(sorted, columns, n))) {
-        warning(job, in_file(job, from), "feature-order", "--feature-order config or name says it",
-                "the graph does not show the order of the features: that of the config is taken");
-        return;
-    }
-    f->order_from = from;
-    if (config)
-        return;
-    f->order = ORDER_NAME;
-    memcpy(f->feature, sorted, (size_t)f->n_plain * sizeof *sorted);
-    for (int i = 0, first = 0; i < f->n_plain; first += f->feature[i++].width)
-        f->feature[i].first = first;
 }
 
 /* Is there something to find features in? */
@@ -1086,4 +1093,132 @@ struct features *read_features(struct job *job, const struct config *c)
         return NULL;
     struct features *all = place_all(&f);
     return job->errors == errors ? all : NULL;
+}
+
+/* ---- another order --------------------------------------------------------------------------- */
+
+/* Puts features in their order again, after other names; of plain ones only if it is that of names. */
+static void sort_again(struct features *f)
+{
+    int width = 0;
+    if (f->order == ORDER_NAME && f->n_plain)
+        qsort(f->feature, (size_t)f->n_plain, sizeof *f->feature, by_column);
+    if (f->n_sequences)
+        qsort(f->feature + f->n_plain, (size_t)f->n_sequences, sizeof *f->feature, by_column);
+    for (int i = 0; i < f->n_features; i++) {
+        f->feature[i].first = width;
+        width = width < 0 || !f->feature[i].width ? -1 : width + f->feature[i].width;
+    }
+}
+
+/* ---- names of EasyRec up to 0.5.7 ------------------------------------------------------------ */
+
+static bool has_own_table(const struct feature *x) { return x->table && !x->shared; }
+
+static const char *old_table(struct job *job, const struct feature *x)
+{
+    return table_of(&job->arena, (const feature_config *)x->config, x->old_column);
+}
+
+/* Is it the name of another feature's table as names are now? */
+static bool is_table(const struct features *f, const char *name)
+{
+    for (int i = 0; i < f->n_features; i++)
+        if (f->feature[i].table && strcmp(f->feature[i].table, name) == 0)
+            return true;
+    return false;
+}
+
+static void take_old_name(struct job *job, struct feature *x)
+{
+    if (has_own_table(x))
+        x->table = old_table(job, x);
+    x->column = x->old_column;
+}
+
+void find_old_names(struct job *job, struct features *f, const struct tensors *ts)
+{
+    for (int i = 0; i < f->n_features && !f->old_table; i++) {
+        const struct feature *x = &f->feature[i];
+        if (!has_own_table(x) || find_tensor(ts, x->table))
+            continue;
+        const char *name = old_table(job, x);
+        if (find_tensor(ts, name) && !is_table(f, name))
+            f->old_table = name;
+    }
+    if (!f->old_table)
+        return;
+    for (int i = 0; i < f->n_plain + f->n_sequences; i++)
+        if (!has_own_table(&f->feature[i]) || !find_tensor(ts, f->feature[i].table))
+            take_old_name(job, &f->feature[i]);
+    sort_again(f);
+}
+
+/* A feature of several rows of its table whose config does not say how to combine them. */
+static const struct feature *find_without_combiner(const struct features *f)
+{
+    for (int i = 0; i < f->n_plain + f->n_sequences; i++) {
+        const feature_config *fc = (const feature_config *)f->feature[i].config;
+        if (f->feature[i].table && fc->feature_type != KIND(IdFeature) && !is_raw(fc) && !field_set(fc, 19))
+            return &f->feature[i];
+    }
+    return NULL;
+}
+
+void order_by_old_names(struct job *job, struct features *f, const struct tensors *ts)
+{
+    const struct feature *x = f->old_table ? find_without_combiner(f) : NULL;
+    bool given = f->order_from != NULL;
+    if (!f->old_table || (given && !x))
+        return;
+    if (!given) {
+        f->order = ORDER_NAME;
+        f->order_from = "the tables' old names";
+        sort_again(f);
+    }
+    warning(job, in_file(job, ts->name), "old-name",
+            x ? arena_print(&job->arena, "before 0.5.1, a combiner that the config does not give, as that of \"%s\", "
+                            "was the mean, not the sum", escaped(&job->arena, x->key, strlen(x->key)))
+              : "--feature-order config or name says it",
+            given ? "%s is named as EasyRec up to 0.5.7 did"
+                  : "%s is named as EasyRec up to 0.5.7 did: features are in the order of their columns' names",
+            f->old_table);
+}
+
+/* ---- the order of a graph -------------------------------------------------------------------- */
+
+/* Is it the column's scope? TensorFlow adds _1, _2, ... where it was entered before. */
+static bool is_scope_of(const char *scope, const char *column)
+{
+    size_t n = strlen(column);
+    if (strncmp(scope, column, n) != 0)
+        return false;
+    return !scope[n] || (scope[n] == '_' && scope[n + 1] && !scope[n + 1 + strspn(scope + n + 1, "0123456789")]);
+}
+
+static bool same_order(const struct feature *x, const char *const *columns, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!is_scope_of(columns[i], x[i].column))
+            return false;
+    return true;
+}
+
+void order_features(struct job *job, struct features *f, const char *const *columns, int n, const char *from)
+{
+    struct feature *sorted = NEW_ARRAY(job, (size_t)f->n_plain, struct feature);
+    memcpy(sorted, f->feature, (size_t)f->n_plain * sizeof *sorted);
+    if (f->n_plain)
+        qsort(sorted, (size_t)f->n_plain, sizeof *sorted, by_column);
+    bool config = columns && n == f->n_plain && same_order(f->feature, columns, n);
+    if (!config && !(columns && n == f->n_plain && same_order(sorted, columns, n))) {
+        warning(job, in_file(job, from), "feature-order", "--feature-order config or name says it",
+                "the graph does not show the order of the features: that of the config is taken");
+        return;
+    }
+    f->order_from = from;
+    if (config)
+        return;
+    f->order = ORDER_NAME;
+    sort_again(f);
 }

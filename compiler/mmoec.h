@@ -356,6 +356,7 @@ struct feature {
     const char *key;                /* feature_name or the first input name */
     const char *kind;               /* "IdFeature" */
     const char *column;             /* EasyRec's column name: "user_id_embedding" */
+    const char *old_column;         /* its name up to EasyRec 0.5.7, which may be the same; NULL of target attention */
     const char *table;              /* its variable, or NULL */
     uint64_t table_rows;
     int first, width;               /* columns in the experts' input; width 0 if it is not known */
@@ -383,8 +384,10 @@ struct features {
     int width;                      /* sum, or 0 if a width is not known */
     int batch_norms;                /* unnamed ones that the input layer makes before the experts' */
     enum feature_order order;
-    const char *order_from;         /* who says so: "--feature-order", "saved_model.pb"; NULL: nobody, it is the default */
+    const char *order_from;         /* who says so: "--feature-order", "saved_model.pb", ...; NULL: nobody, it is the default */
     int n_plain;                    /* the first features: those that have an order */
+    int n_sequences;                /* the next ones: combined sequences, by column; then come target attentions */
+    const char *old_table;          /* one that is only found under its old name: features have old names; else NULL */
     const char *why;                /* for shape messages: 'the group "all" has 17 features of 16 columns: 272' */
     struct feature *member;         /* what sequence_features names, each once; their place is none */
     int n_members;
@@ -396,6 +399,11 @@ struct features *read_features(struct job *job, const struct config *c);
 /* Puts them in the order of the columns that a graph has, if it is one of the two that EasyRec makes; a warning if not.
    `from`: the graph's file. */
 void order_features(struct job *job, struct features *f, const char *const *columns, int n, const char *from);
+
+/* Names of EasyRec up to 0.5.7, if a table is only found under its. Unless somebody says the order, it is then that of
+   names, with a warning. */
+void find_old_names(struct job *job, struct features *f, const struct tensors *ts);
+void order_by_old_names(struct job *job, struct features *f, const struct tensors *ts);
 
 /* ---- graph.c: what order a graph has ------------------------------------------------------------------------------ */
 

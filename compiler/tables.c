@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tables.c: the tables that rows look up, and the networks of target attention <- a table of tensors.
  *
- * A table may stand under several names (a shared one, in the scope of whatever made it; an old one, named by EasyRec up
- * to 0.5.7 after the input columns). It is kept as float32, which it is in a checkpoint, read in pieces; slices of a
- * partitioned variable are pieces of one tensor already.
+ * A table may stand under several names (a shared one, in the scope of whatever made it). It is kept as float32, which
+ * it is in a checkpoint, read in pieces; slices of a partitioned variable are pieces of one tensor already.
  */
 #include "mmoec.h"
 
 #include <inttypes.h>
 #include <math.h>
 
-static const struct tensor *find_table(struct job *job, const struct row_table *t, const struct tensors *ts)
+static const struct tensor *find_table(const struct row_table *t, const struct tensors *ts)
 {
     for (size_t i = 0; i < COUNT(t->names) && t->names[i]; i++)
         if (find_tensor(ts, t->names[i]))
             return find_tensor(ts, t->names[i]);
-    const struct tensor *old = t->old_name ? find_tensor(ts, t->old_name) : NULL;
-    if (old && job->options->feature_order == ORDER_CONFIG)
-        warning(job, in_file(job, ts->name), "old-name", "EasyRec before 0.8.0 has them in the order of names",
-                "%s is named as EasyRec up to 0.5.7 did: is --feature-order name meant, and a combiner that the config "
-                "does not give the mean?", t->old_name);
-    return old;
+    return NULL;
 }
 
 static bool check_table(struct job *job, const struct row_table *t, const struct tensor *x, const struct tensors *ts)
@@ -53,7 +47,7 @@ static bool check_numbers(struct job *job, const struct row_table *t, const stru
 
 static bool bind_table(struct job *job, struct row_table *t, const struct tensors *ts)
 {
-    t->tensor = find_table(job, t, ts);
+    t->tensor = find_table(t, ts);
     if (!t->tensor) {
         blame(job, BAD_INPUT, in_file(job, ts->name), "missing-variable", "do config and checkpoint belong together?",
               "the table %s is missing", t->names[0]);

@@ -6,7 +6,7 @@
  * test_lower.c reads them.
  *
  * How to read it: reading a text; goldens; EasyRec's samples; one feature at a time; orders;
- * groups; target attention; trouble and faults.
+ * old names; groups; target attention; trouble and faults.
  */
 #include "one_job.h"
 
@@ -448,6 +448,142 @@ static void sequences_come_after_all_others_by_name(void **state)
     assert_string_equal(places(accepted(features, group)), "a 0, b 2, y 4, z 9");
 }
 
+/* ---- names of EasyRec up to 0.5.7 ---- */
+
+/* A checkpoint that has tables of these names, by commas, ascending. */
+static struct tensors *checkpoint_of(const char *names)
+{
+    struct tensors *ts = NEW(&job, struct tensors);
+    ts->name = "c.index";
+    ts->tensor = NEW_ARRAY(&job, 8, struct tensor);
+    for (size_t n; *names; names += n + (names[n] == ',')) {
+        n = strcspn(names, ",");
+        ts->tensor[ts->n_tensors++].name = arena_copy(&job.arena, names, n);
+    }
+    return ts;
+}
+
+static struct features *trained(struct features *f, const char *names)
+{
+    struct tensors *ts = checkpoint_of(names);
+    assert_non_null(f);
+    find_old_names(&job, f, ts);
+    order_by_old_names(&job, f, ts);
+    return f;
+}
+
+#define KEYED(inputs, kind) "feature_configs { feature_name: 'k' input_names: " inputs " feature_type: " kind " } "
+
+static void columns_were_named_after_inputs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *features, *old;
+    } all[] = {
+        {ID("i", "feature_name: 'k'"), "i_embedding"},
+        {ID("i", ""), "i_embedding"},
+        {KEYED("'i'", "TagFeature num_buckets: 2 embedding_dim: 2"), "i_embedding"},
+        {KEYED("['i', 'x']", "TagFeature num_buckets: 2 embedding_dim: 2"), "i_weighted_by_x_embedding"},
+        {KEYED("'i'", "TagFeature num_buckets: 2 kv_separator: ':' embedding_dim: 2"),
+         "i_weighted_by_i_WEIGHT_embedding"},
+        {KEYED("'x'", "RawFeature"), "x"},
+        {KEYED("'x'", "RawFeature boundaries: 1 embedding_dim: 2"), "x_bucketized_embedding"},
+        {KEYED("'x'", "RawFeature embedding_dim: 2"), "x_raw_proj_id_weighted_by_x_raw_proj_val_embedding"},
+        {KEYED("['b', 'i', 'a']", "ComboFeature hash_bucket_size: 9 embedding_dim: 2"), "a_X_b_X_i_embedding"},
+        {KEYED("['i', 'j']", "LookupFeature hash_bucket_size: 9 kv_separator: ':' embedding_dim: 2"), "k_embedding"},
+        {KEYED("'x'", "ExprFeature expression: 'x + 1'"), "k"},
+        {ID("i", "feature_name: 'k' embedding_name: 'e'") ID("o", "embedding_name: 'e'"), "i_shared_embedding"},
+    };
+    for (size_t i = 0; i < COUNT(all); i++) {
+        bool key = strstr(all[i].features, "'k'") != NULL;
+        const struct features *f = read_group(all[i].features, key ? "feature_names: 'k'" : "feature_names: 'i'");
+        assert_non_null(f);
+        assert_string_equal(f->feature[0].old_column, all[i].old);
+    }
+}
+
+#define OLD_GROUP "feature_names: ['b', 'n', 'a', 's2', 's1']"
+/* Keys a, b, n are inputs z, y, x; sequences s1 and s2 are inputs v and u. */
+static const char *const old_features =
+    ID("z", "feature_name: 'a'") ID("y", "feature_name: 'b'")
+    "feature_configs { input_names: 'x' feature_name: 'n' feature_type: RawFeature }"
+    SEQUENCE("v", "3", "feature_name: 's1' combiner: 'sum' " ATTENTION)
+    SEQUENCE("u", "5", "feature_name: 's2' combiner: 'sum' " ATTENTION);
+
+static void old_names_imply_their_order(void **state)
+{
+    (void)state;
+    struct features *f = trained(read_group(old_features, OLD_GROUP),
+                                 "input_layer/y_embedding/embedding_weights,input_layer/z_embedding/embedding_weights,"
+                                 "u_embedding/embedding_weights,v_embedding/embedding_weights");
+    assert_string_equal(places(f), "n 0, b 1, a 3, s2 5, s1 10");
+    assert_string_equal(f->feature[1].table, "input_layer/y_embedding/embedding_weights");
+    assert_string_equal(f->feature[2].column, "z_embedding");
+    assert_string_equal(f->feature[3].table, "u_embedding/embedding_weights");
+    assert_int_equal(f->order, ORDER_NAME);
+    assert_string_equal(f->order_from, "the tables' old names");
+    assert_int_equal(job.warnings, 1);
+    assert_string_equal(job.last_message->tag, "old-name");
+    assert_string_equal(job.last_message->hint, "--feature-order config or name says it");
+}
+
+static void present_names_imply_nothing(void **state)
+{
+    (void)state;
+    static const char *const all[] = {
+        "", "input_layer/a_embedding/embedding_weights,input_layer/b_embedding/embedding_weights",
+        /* both: a model of now whose input has a table of its own */
+        "input_layer/a_embedding/embedding_weights,input_layer/b_embedding/embedding_weights,"
+        "input_layer/y_embedding/embedding_weights"};
+    for (size_t i = 0; i < COUNT(all); i++) {
+        struct features *f = trained(read_group(old_features, OLD_GROUP), all[i]);
+        assert_string_equal(places(f), "b 0, n 2, a 3, s1 5, s2 8");
+        assert_null(f->old_table);
+        assert_null(f->order_from);
+        assert_int_equal(job.warnings, 0);
+    }
+}
+
+/* The table of k is missing: that of i is not its old one. */
+static void another_feature_s_table_is_no_old_one(void **state)
+{
+    (void)state;
+    struct features *f = trained(read_group(ID("i", "") ID("i", "feature_name: 'k'"), "feature_names: ['k', 'i']"),
+                                 "input_layer/i_embedding/embedding_weights");
+    assert_null(f->old_table);
+    assert_string_equal(f->feature[0].table, "input_layer/k_embedding/embedding_weights");
+}
+
+static void who_says_the_order_wins_over_old_names(void **state)
+{
+    (void)state;
+    static const char *const names =
+        "input_layer/y_embedding/embedding_weights,input_layer/z_embedding/embedding_weights";
+    options.order_given = true;
+    struct features *f = trained(read_group(old_features, OLD_GROUP), names);
+    assert_string_equal(places(f), "b 0, n 2, a 3, s2 5, s1 10");
+    assert_string_equal(f->order_from, "--feature-order");
+    assert_int_equal(job.warnings, 0);
+    options.feature_order = ORDER_NAME;
+    assert_string_equal(places(trained(read_group(old_features, OLD_GROUP), names)), "n 0, b 1, a 3, s2 5, s1 10");
+}
+
+static void a_combiner_that_is_not_given_was_another(void **state)
+{
+    (void)state;
+#define TAGS(more) KEYED("'o'", "TagFeature num_buckets: 2 embedding_dim: 2 " more)
+    static const char *const table = "input_layer/o_embedding/embedding_weights";
+    for (int given = 0; given < 2; given++) {
+        options.order_given = given;
+        trained(read_group(TAGS(""), "feature_names: 'k'"), table);
+        assert_string_equal(job.last_message->hint,
+                            "before 0.5.1, a combiner that the config does not give, as that of \"k\", was the mean, not "
+                            "the sum");
+        trained(read_group(TAGS("combiner: 'sum'"), "feature_names: 'k'"), table);
+        assert_true(given ? !job.last_message : !strstr(job.last_message->hint, "combiner"));
+    }
+}
+
 /* ---- groups ---- */
 
 static void ranges_in_groups_are_expanded(void **state)
@@ -765,6 +901,12 @@ int main(void)
         TEST(names_are_compared_as_columns),
         TEST(a_worked_example_in_both_orders),
         TEST(sequences_come_after_all_others_by_name),
+        TEST(columns_were_named_after_inputs),
+        TEST(old_names_imply_their_order),
+        TEST(present_names_imply_nothing),
+        TEST(another_feature_s_table_is_no_old_one),
+        TEST(who_says_the_order_wins_over_old_names),
+        TEST(a_combiner_that_is_not_given_was_another),
         TEST(ranges_in_groups_are_expanded),
         TEST(other_groups_do_not_matter),
         TEST(wide_inputs_are_refused),

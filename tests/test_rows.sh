@@ -103,7 +103,8 @@ for i in 1 2 3 4 5 6 7 8 9; do
     cat long.csv long.csv > longer.csv
     mv longer.csv long.csv
 done
-shown "$score --rows long.csv,three.csv --engine reference"; lines out $((513 * 384 + 1))    # an engine that takes its time
+shown "$score --rows long.csv,three.csv --engine reference" # which takes its time
+lines out $((513 * 384 + 1))
 grep -q "$(printf '\r')\[=*> *\]  *[0-9]* %  [0-9]* rows, [0-9]* a second" err || fail "no bar on a terminal"
 for part in $(tr '\r' '\n' < err | sed -n 's/.*\] *\([0-9]*\) %.*/\1/p'); do
     [ "$part" -ge "${last=0}" ] && [ "$part" -le 100 ] || fail "$part % after $last %"
@@ -138,4 +139,19 @@ grep -q 'in the order of the config (the default)' out || fail "inspect does not
 run 0 inspect model --feature-order name
 grep -q "in the order of the columns' names (from --feature-order)" out || fail "inspect does not say who ordered"
 if grep -q 'the graph' err; then fail "a graph was asked in spite of --feature-order"; fi
+
+# ---- tables with the names of EasyRec up to 0.5.7: after inputs, not keys ----
+
+rm model/model.ckpt-200.meta
+sed -e 's/input_names: "user_id"/& feature_name: "x"/' -e 's/feature_names: "user_id"/feature_names: "x"/' \
+    "$tiny/pipeline.config" > model/pipeline.config
+run 0 score model --rows "$tiny/rows.csv" --feature-order config
+cmp -s out scores.csv || fail "old names: other scores"
+run 0 score "$tiny" --rows "$tiny/rows.csv" --feature-order name
+cp out by_name.csv
+run 0 score model --rows "$tiny/rows.csv"
+says 'index: warning: input_layer/user_id_embedding/embedding_weights is named as EasyRec up to 0.5.7 did'
+cmp -s out by_name.csv || fail "old names are not in the order of names"
+run 0 inspect model
+grep -q "in the order of the columns' names (from the tables' old names)" out || fail "inspect does not know the order"
 echo "rows: as asked"
