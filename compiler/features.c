@@ -605,41 +605,12 @@ static const char *lookup_trouble(const struct finder *f, const struct entry *e)
                                                                        : "an input is not a STRING";
 }
 
-static bool is_operand(const struct entry *e, const char *text, size_t n)
+static const char *expression_trouble(const struct finder *f, const struct entry *e)
 {
-    char *end;
-    for (size_t i = 0; i < inputs_of(e); i++)
-        if (strlen(input_of(e, i)) == n && strncmp(input_of(e, i), text, n) == 0)
-            return true;
-    return (isdigit((unsigned char)*text) || *text == '.') && (strtod(text, &end), end == text + n);
-}
-
-/* Arithmetic over inputs and numbers and at most one comparison: what needs no Python. */
-static bool is_simple(const struct entry *e, const char *p)
-{
-    int depth = 0, comparisons = 0;
-    for (p += strspn(p, " "); *p; p += strspn(p, " ")) {
-        size_t n = strcspn(p, " +-*/()<>=&|");
-        if (n && !is_operand(e, p, n))
-            return false;
-        depth += !n && *p == '(' ? 1 : !n && *p == ')' ? -1 : 0;
-        if (!n && strchr("&|=", *p) && strncmp(p, "==", 2) != 0)
-            return false;
-        if (!n && strchr("<>=", *p)) {
-            comparisons++;
-            p += p[1] == '=';
-        }
-        if (depth < 0 || comparisons > 1)
-            return false;
-        p += n ? n : 1;
-    }
-    return depth == 0;
-}
-
-static const char *expression_trouble(const struct entry *e)
-{
-    return is_simple(e, e->fc->expression) ? NULL
-                                           : "its expression is not arithmetic and one comparison";
+    const char *trouble;
+    const char *const *inputs = e->input ? &e->input : (const char *const *)e->fc->input_names;
+    parse_expr(f->job, e->fc->expression, inputs, (int)inputs_of(e), &trouble);
+    return trouble;
 }
 
 static const char *sequence_trouble(const struct finder *f, const struct entry *e)
@@ -660,7 +631,7 @@ static const char *trouble_of(const struct finder *f, const struct entry *e)
     case KIND(RawFeature): return raw_trouble(f, e);
     case KIND(ComboFeature): return combo_trouble(f, e);
     case KIND(LookupFeature): return lookup_trouble(f, e);
-    case KIND(ExprFeature): return expression_trouble(e);
+    case KIND(ExprFeature): return expression_trouble(f, e);
     case KIND(SequenceFeature): return sequence_trouble(f, e);
     default: return NULL;
     }

@@ -24,6 +24,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../templates/expr.h"
+
 #define MMOEC_VERSION "0.1.0"
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -178,6 +180,13 @@ uint64_t fingerprint_cat(uint64_t a, uint64_t b);                       /* Tenso
 bool text_to_int(const char *text, size_t n, int64_t least, int64_t most, int64_t *to);
 bool text_to_float(const char *text, size_t n, float *to);
 bool text_to_double(const char *text, size_t n, double *to);
+
+/* ---- expr.c: expressions over numbers, as EasyRec reads them ------------------------------------------------------ */
+
+/* NULL: *trouble says why it is not computed, and where. The program lives with the job. */
+const struct row_expr *parse_expr(struct job *job, const char *text, const char *const *inputs, int n_inputs,
+                                  const char **trouble);
+float run_expr(const struct row_expr *e, const double *inputs);
 
 /* ---- find.c, ckpt.c, crc32c.c: TensorFlow checkpoints ----------------------------------------------------------------------- */
 

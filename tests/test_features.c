@@ -835,7 +835,9 @@ static void simple_expressions_are_no_trouble(void **state)
         bool good;
     } cases[] = {
         {"a", true},
-        {"a + b*(2.5 - a) / 3", true},
+        {"a + b*2.5 - a / 3", true},
+        {"a + b*(2.5 - a) / 3", false},
+        {"(a > b) & (b > 1)", true},
         {"a>b", true},
         {"(a+1) >= 2", true},
         {"a == b", true},
