@@ -172,7 +172,7 @@ struct pos field_pos(const struct config *c, const void *message, unsigned numbe
 /* Does the message have a value of that field (of a repeated one: any)? */
 bool field_set(const void *message, unsigned number);
 
-/* ---- fingerprint.c, number.c: texts as hashes and as numbers, as TensorFlow has them ------------------------ */
+/* ---- fingerprint.c, number.c: texts as hashes and as numbers, as TensorFlow has them, and numbers as texts ---- */
 
 uint64_t fingerprint64(const void *bytes, size_t length);               /* FarmHash's */
 uint64_t fingerprint_cat(uint64_t a, uint64_t b);                       /* TensorFlow's FingerprintCat64 */
@@ -180,6 +180,10 @@ uint64_t fingerprint_cat(uint64_t a, uint64_t b);                       /* Tenso
 bool text_to_int(const char *text, size_t n, int64_t least, int64_t most, int64_t *to);
 bool text_to_float(const char *text, size_t n, float *to);
 bool text_to_double(const char *text, size_t n, double *to);
+/* As %lld and %.*f (0 to 100 digits) in the C locale, without a final NUL; they return the length. */
+enum { ROOM_OF_INT = 20, ROOM_OF_FIXED = 411 };         /* bytes */
+size_t int_to_text(int64_t x, char *to);
+size_t double_to_text(double x, int digits, char *to);
 
 /* ---- expr.c: expressions over numbers, as EasyRec reads them ------------------------------------------------------ */
 

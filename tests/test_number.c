@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* number.c: what TensorFlow takes and what it refuses; floats against glibc's, which rounds correctly. */
+/* number.c: what TensorFlow takes and what it refuses; floats and texts against glibc's, which rounds correctly. */
 #include "one_job.h"
 
+#include <float.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -121,11 +123,101 @@ static void halves_go_to_even(void **state)
     assert_int_equal(bits("1.000000178813934326171875"), 0x3f800002);
 }
 
+/* ---- printing ---------------------------------------------------------------------------------- */
+
+static uint64_t next(uint64_t *seed)
+{
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *seed ^ *seed >> 29;
+}
+
+/* Nothing is written beyond the text. */
+static void check_whole(int64_t x)
+{
+    char text[ROOM_OF_INT + 2], want[32];
+    int n = snprintf(want, sizeof want, "%" PRId64, x);
+    memset(text, '#', sizeof text);
+    if (int_to_text(x, text) != (size_t)n || memcmp(text, want, (size_t)n) != 0 || text[n] != '#')
+        fail_msg("%.*s, needs %s", (int)sizeof text, text, want);
+}
+
+static void whole_numbers_are_printed(void **state)
+{
+    static const int64_t all[] = {0, 1, -1, 9, 10, -10, 99, 100, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
+    uint64_t seed = 1;
+    (void)state;
+    for (size_t i = 0; i < COUNT(all); i++)
+        check_whole(all[i]);
+    for (int64_t x = 1; x < INT64_MAX / 10; x *= 10) {
+        check_whole(x - 1);
+        check_whole(-x);
+    }
+    for (int i = 0; i < 100000; i++) {
+        uint64_t x = next(&seed);
+        check_whole((int64_t)(x >> (next(&seed) & 63)));
+        check_whole(-(int64_t)(x >> (1 + next(&seed) % 63)));
+    }
+}
+
+static void check_fixed(double x, int digits)
+{
+    char text[ROOM_OF_FIXED + 1], want[512];
+    int n = snprintf(want, sizeof want, "%.*f", digits, x);
+    memset(text, '#', sizeof text);
+    if (double_to_text(x, digits, text) != (size_t)n || memcmp(text, want, (size_t)n) != 0 || text[n] != '#')
+        fail_msg("%a with %d digits: %.*s, needs %s", x, digits, n, text, want);
+}
+
+static void edges_are_printed(void **state)
+{
+    static const double all[] = {
+        0, 1, 9, 10, 0.1, 0.5, 1.5, 2.5, 0.125, 0.375, 0.25, 0.75, 9.5, 99.5, 0.05, 0.95, 0.995, 1e15, 1e16, 1e22, 1e23, 123.456,
+        0x1p52, 0x1p53, 0x1p52 + 0.5, 0x1p51 + 0.5, 0x1.fffffffffffffp52, DBL_MAX, DBL_MIN, DBL_EPSILON, 0x1p-1074,
+        0x1.8p-1073, 0x0.fffffffffffffp-1022, 0x1p-100, 0x1p-30, 0x1p-31, 0x1p-32, 0x1p-33, 3.4028234663852886e38, INFINITY, NAN,
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(all); i++)
+        for (int digits = 0; digits <= 100; digits++) {
+            check_fixed(all[i], digits);
+            check_fixed(-all[i], digits);
+        }
+    char text[ROOM_OF_FIXED];
+    assert_int_equal(double_to_text(-DBL_MAX, 100, text), ROOM_OF_FIXED);
+}
+
+/* Multiples of 2^-k need k digits: with one digit less they lie in the middle. */
+static void halves_are_printed_to_even(void **state)
+{
+    (void)state;
+    for (int k = 1; k < 40; k++)
+        for (int i = 1; i < 400; i++)
+            for (int digits = k > 3 ? k - 3 : 0; digits <= k; digits++)
+                check_fixed(ldexp(i, -k), digits);
+    char text[ROOM_OF_FIXED];
+    assert_true(double_to_text(0.5, 0, text) == 1 && text[0] == '0');
+    assert_true(double_to_text(1.5, 0, text) == 1 && text[0] == '2');
+    assert_true(double_to_text(2.5, 0, text) == 1 && text[0] == '2');
+}
+
+static void doubles_are_printed(void **state)
+{
+    uint64_t seed = 1;
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        uint64_t pattern = next(&seed);
+        double x;
+        memcpy(&x, &pattern, sizeof x);
+        check_fixed(x, (int)(next(&seed) % 101));
+        check_fixed((double)(float)ldexp(x, -ilogb(x) + (int)(pattern % 60) - 30), (int)(pattern >> 8 & 7));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(whole_numbers), TEST(whole_numbers_of_64_bits), TEST(floats), TEST(refused_floats),
-        TEST(floats_are_the_nearest), TEST(halves_go_to_even),
+        TEST(floats_are_the_nearest), TEST(halves_go_to_even), TEST(whole_numbers_are_printed), TEST(edges_are_printed),
+        TEST(halves_are_printed_to_even), TEST(doubles_are_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
