@@ -3,13 +3,14 @@
  *
  * Whole numbers: spaces, a sign, digits, spaces; nothing else, and no overflow. Floats, below 32 bytes: spaces, a sign,
  * then decimal with an exponent, 0x and hexadecimal digits, inf or nan in any case, spaces. A text of spaces alone is
- * 0, an empty one an error. Sources: tensorflow/core/platform/numbers.cc (safe_strto32, safe_strtof), which hands floats
- * to double-conversion's StringToDoubleConverter with leading and trailing spaces, hexadecimal and any case allowed.
+ * 0, an empty one an error. Sources: tensorflow/core/platform/numbers.cc (safe_strto32, safe_strtof), which hands
+ * floats to double-conversion's StringToDoubleConverter with leading and trailing spaces, hexadecimal and any case
+ * allowed.
  *
- * A float is the one nearest to the decimal, ties to even. The text is so short that this needs no cleverness: digits and
- * power of ten become two whole numbers of many words, their quotient is taken to 64 bits, and the rest says whether the
- * decimal lies above it. Few digits and a small power, that is nearly all texts there are, need one multiplication of
- * doubles (W. D. Clinger, How to read floating point numbers accurately, 1990). No locale.
+ * A float is the one nearest to the decimal, ties to even. The text is so short that this needs no cleverness: digits
+ * and power of ten become two whole numbers of many words, their quotient is taken to 64 bits, and the rest says
+ * whether the decimal lies above it. Few digits and a small power, that is nearly all texts there are, need one
+ * multiplication of doubles (W. D. Clinger, How to read floating point numbers accurately, 1990). No locale.
  *
  * Printing is as exact: a double is a whole number times a power of two, so its digits are those of a whole number of
  * many words, rounded once, ties to even, as glibc's printf does it.
@@ -17,17 +18,18 @@
  * Needs no libc, so that the same text serves the compiler and generated files. No loop here fills or copies memory:
  * compilers would make calls of memset and memcpy. A file holds the chunks that it calls, after those that they need:
  *
- *     chunk           defines                 needs
- *     letters         kinds of bytes          -
- *     read_whole      read_whole              letters
- *     big             numbers of many words   -
- *     read            what the next two share letters big
- *     read_float      read_float              read
- *     read_double     read_double             read
- *     print_whole     print_whole             -
- *     print_fixed     print_fixed, its room   big
+ *     chunk           defines                         needs
+ *     letters         kinds of bytes                  -
+ *     read_whole      read_whole                      letters
+ *     big             numbers of many words           -
+ *     read            what the next two share         letters, big
+ *     read_float      read_float                      read
+ *     read_double     read_double                     read
+ *     print_whole     print_whole                     -
+ *     print_fixed     print_fixed, FIXED_ROOM         big
  *
- * What reads gives 1 if TensorFlow takes the text, and 0 if it refuses it; what prints gives the length, without a final NUL.
+ * What reads gives 1 if TensorFlow takes the text, and 0 if it refuses it; what prints gives the length and writes no
+ * final NUL.
  */
 #ifndef NUMBER_C
 #define NUMBER_C
@@ -68,7 +70,7 @@ static int read_whole(const char *text, size_t n, int64_t least, int64_t most, i
 /*@ end */
 
 /*@ begin big */
-/* Whole numbers of many words. 1536 bits: 31 digits and 10^340 to read, 10^400 to divide by; 2^1024 * 10^100 to print. */
+/* Whole numbers of many words. 1536 bits: 31 digits and 10^340 to read, 10^400 to divide by; 2^1024 10^100 to print. */
 #define BIG_WORDS 48
 
 struct big {
@@ -177,9 +179,9 @@ static double double_of_bits(uint64_t bits)
 
 static double infinite(void) { return double_of_bits(UINT64_C(0x7ff) << 52); }
 
-/* x 2^power, which a double holds, or which is too large. x is added, not put, below the exponent: its bit 52 is the one
-   that a double does not store, and makes the exponent of a normal number one larger than a subnormal's; 2^53, which
-   rounding may give, makes it two larger. */
+/* x 2^power, which a double holds, or which is too large. x is added to the exponent, not put below it: its bit 52 is
+   the one that a double does not store, and makes the exponent of a normal number one larger than a subnormal's; 2^53,
+   which rounding may give, makes it two larger. */
 static double scaled(uint64_t x, int power)
 {
     for (; x >> 52 == 0 && power > -1074; power--)
@@ -202,8 +204,8 @@ static double nearest(uint64_t q, int power, int bits, int least)
     return scaled(kept, power + drop);
 }
 
-/* Both operands are exact and there is one rounding; a float is then right, too, unless the double is the middle between
-   two floats, where its own rounding may have lost on which side the decimal lies. */
+/* Both operands are exact and there is one rounding; a float is then right, too, unless the double is the middle
+   between two floats, where its own rounding may have lost on which side the decimal lies. */
 static int is_short(const struct big *digits, int exponent, int bits, double *to)
 {
     static const double tens[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
