@@ -129,6 +129,63 @@ static float float_like(float x, float sign)
 }
 /*@ end */
 
+/*@ begin quarters */
+/* |x| = (n + f) pi / 2 with f between -1/2 and 1/2, for finite x from 1/2 on: returns n modulo 4. x is a whole number
+   times 2^power; of the bits of 2 / pi those above weight 2^(1 - power) give multiples of 4 in n, those that follow the
+   next 128 less than 2^-102 in f (M. Payne and R. Hanek, Radian reduction for trigonometric functions, 1983). So the
+   product modulo 2^128 is two bits of n and 126 bits of f. */
+static int quarters(float x, double *f)
+{
+    static const uint32_t two_over_pi[] = {
+        0, UINT32_C(0xa2f9836e), UINT32_C(0x4e441529), UINT32_C(0xfc2757d1), UINT32_C(0xf534ddc0),
+        UINT32_C(0xdb629599), UINT32_C(0x3c439041), UINT32_C(0xfe5163ab), UINT32_C(0xdebbc561),
+    };
+    const uint64_t bits = double_bits(x), whole = (bits >> 29 & 0x7fffff) | 0x800000;
+    const int power = (int)(bits >> 52 & 0x7ff) - 1046, first = 30 + power;    /* of the bits of the table */
+    uint32_t product[4];
+    uint64_t carry = 0;
+    for (int i = 3; i >= 0; i--) {
+        const uint32_t *word = two_over_pi + first / 32 + i;
+        const uint32_t part = (uint32_t)(((uint64_t)word[0] << 32 | word[1]) >> (32 - first % 32));
+        carry += part * whole;
+        product[i] = (uint32_t)carry;
+        carry >>= 32;
+    }
+    const uint64_t high = (uint64_t)product[0] << 32 | product[1], low = (uint64_t)product[2] << 32 | product[3];
+    const uint64_t top = high << 2 | low >> 62;
+    *f = (double)(int64_t)top * 0x1p-64 + (double)(low << 2) * 0x1p-128;
+    return (int)(high >> 62) + (int)(top >> 63);
+}
+/*@ end */
+
+/*@ begin alternating */
+/* sin(x) / x from k = 17, cos(x) from k = 16, for |x| <= pi / 4: 1 - x^2 / 2 or 6 + ... */
+static double alternating(double x2, int k)
+{
+    double sum = 1;
+    for (; k > 1; k -= 2)
+        sum = 1 - product_of(x2, sum) / (k * (k - 1));
+    return sum;
+}
+/*@ end */
+
+/*@ begin sine */
+/* sin(x + n pi / 2) */
+static double sine(float x, int n)
+{
+    double r = x, f;
+    if (!(float_like(x, 0) <= 0x1.fffffep127f))
+        return bits_double(UINT64_C(0x7ff8) << 48);
+    if (float_like(x, 0) >= 0.5f) {
+        const int more = quarters(x, &f);
+        n += x < 0 ? 4 - more : more;
+        r = product_of(x < 0 ? -f : f, 0x1.921fb54442d18p+0);
+    }
+    const double r2 = product_of(r, r), y = n & 1 ? alternating(r2, 16) : product_of(r, alternating(r2, 17));
+    return n & 2 ? -y : y;
+}
+/*@ end */
+
 /*@ begin fn_identity */
 static float fn_identity(float x) { return x; }
 /*@ end */
@@ -207,6 +264,14 @@ static float fn_log1p(float x)
 
 /*@ begin fn_sigmoid */
 static float fn_sigmoid(float x) { return (float)(1 / (1 + exp_of(-x))); }
+/*@ end */
+
+/*@ begin fn_sin */
+static float fn_sin(float x) { return (float)sine(x, 0); }
+/*@ end */
+
+/*@ begin fn_cos */
+static float fn_cos(float x) { return (float)sine(x, 1); }
 /*@ end */
 
 /*@ begin fn_tanh */

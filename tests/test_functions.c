@@ -32,6 +32,7 @@ static const struct function {
 } functions[] = {
     {"abs", fn_abs, fabsl, 0, UINT64_C(0xb042710595ff9900)},
     {"ceil", fn_ceil, ceill, 0, UINT64_C(0x752d7cd1cd00a9a0)},
+    {"cos", fn_cos, cosl, 1, UINT64_C(0xafe9d3ec3c07d0d9)},
     {"exp", fn_exp, expl, 1, UINT64_C(0x2200bc74f15156c3)},
     {"expm1", fn_expm1, expm1l, 1, UINT64_C(0xfab50278894b002d)},
     {"floor", fn_floor, floorl, 0, UINT64_C(0x5c6131c9ada9d32c)},
@@ -41,6 +42,7 @@ static const struct function {
     {"relu", fn_relu, relu, 0, UINT64_C(0x172a4383be3aa300)},
     {"round", fn_round, rintl, 0, UINT64_C(0x754b73ff29fa48c0)},
     {"sigmoid", fn_sigmoid, sigmoid, 1, UINT64_C(0xa2e70f4148a27d56)},
+    {"sin", fn_sin, sinl, 1, UINT64_C(0xcb9e7ecc3cf5fcfe)},
     {"sqrt", fn_sqrt, sqrtl, 0, UINT64_C(0x1f35641ac3e0e590)},
     {"square", fn_square, square, 0, UINT64_C(0x83cdfe8f811f4ccb)},
     {"tanh", fn_tanh, tanhl, 1, UINT64_C(0x37c6025632d2cdb5)},
@@ -83,7 +85,8 @@ static void special_values(void **state)
         0x1p-25f, 0x1.fffffep-1f, 0x1.000002p0f, 0x1.fffffep-2f, 0x1.000002p-1f, 8388607.5f, 8388608, 8388609,
         4194303.5f, 4194304.5f, 16777216, 0x1.fffffep127f, 88.72283f, 88.72284f, 103.97207f, 103.97208f, 104, 87.33654f,
         17.32868f, 9.010913f, 9.01092f, 0.25f, 0.34f, 0.34657359f, 0.69314718f, 0.70710678f, 0.41421354f, 0.29289323f,
-        710, 745.2f, 746, 1e10f, INFINITY, NAN,
+        710, 745.2f, 746, 1e10f, 0.78539819f, 1.5707964f, 3.1415927f, 6.2831855f, INFINITY, NAN,
+        0x1.f9cbe2p7f, 0x1.47d0fep34f, 0x1.f37c8ap95f, 0x1.f37c8ap96f,      /* nearest to multiples of pi / 2 */
     };
     (void)state;
     for (size_t k = 0; k < COUNT(functions); k++)
@@ -110,7 +113,7 @@ static void domains_and_signs(void **state)
 static void floats_are_the_nearest(void **state)
 {
     static const struct { float from, to; } dense[] = {
-        {-1, 1}, {0.25f, 4}, {-110, 90}, {-0.36f, -0.33f}, {0.33f, 0.36f}, {-10, 10},
+        {-1, 1}, {0.25f, 4}, {-110, 90}, {-0.36f, -0.33f}, {0.33f, 0.36f}, {-10, 10}, {1e6f, 1e7f},
     };
     const int n = 2000000, n_dense = 100000;
     (void)state;
