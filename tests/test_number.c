@@ -207,9 +207,10 @@ static void doubles_are_printed(void **state)
     for (int i = 0; i < 200000; i++) {
         uint64_t pattern = next(&seed);
         double x;
+        int exponent;
         memcpy(&x, &pattern, sizeof x);
         check_fixed(x, (int)(next(&seed) % 101));
-        check_fixed((double)(float)ldexp(x, -ilogb(x) + (int)(pattern % 60) - 30), (int)(pattern >> 8 & 7));
+        check_fixed((double)(float)ldexp(frexp(x, &exponent), (int)(pattern % 60) - 30), (int)(pattern >> 8 & 7));
     }
 }
 
