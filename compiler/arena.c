@@ -125,6 +125,12 @@ static size_t print_length(const char *format, va_list args)
 }
 
 /* Most texts are short, and need not be printed twice to know their length. */
+void *arena_aligned(struct arena *a, size_t bytes)
+{
+    char *room = arena_alloc(a, bytes + 64);
+    return room + (64 - (uintptr_t)room % 64) % 64;
+}
+
 char *arena_vprint(struct arena *a, const char *format, va_list args)
 {
     char small[256];

@@ -33,10 +33,11 @@ const char *hex(struct job *job, const unsigned char digest[32])
 static void options(struct job *job, const struct plan *p, struct text *to)
 {
     const struct options *o = job->options;
-    text_print(to, " * By: mmoec compile --target %s --numerics %s --weights-in %s --outputs %s%s%s\n", p->target->name,
+    text_print(to, " * By: mmoec compile --target %s --numerics %s --weights-in %s --outputs %s%s%s%s%s\n", p->target->name,
                p->numerics->name, o->weights_in ? o->weights_in : "c",
                o->outputs ? comment_text(job, o->outputs) : "scores",
-               o->feature_order == ORDER_NAME ? " --feature-order name" : "", o->permissive ? " --permissive" : "");
+               o->feature_order == ORDER_NAME ? " --feature-order name" : "", o->permissive ? " --permissive" : "",
+               o->from ? " --from " : "", o->from ? o->from : "");
 }
 
 /* One line a layer: what it computes and what it costs. */
@@ -118,6 +119,8 @@ void add_banner(struct job *job, const struct plan *p, const struct weights *w, 
     text_print(to, " * Input: %d floats a row: %s; features in the order of the %s (%s%s).\n *\n", p->inputs,
                comment_text(job, from->features->why), from->features->order == ORDER_NAME ? "columns' names" : "config",
                order_from ? "from " : "the default", order_from ? comment_text(job, order_from) : "");
+    if (from->no_rows)
+        text_print(to, " * Takes no rows: %s.\n *\n", comment_text(job, from->no_rows));
     text_print(to, " * The network, before passes:\n");
     layers(job, from->original, to);
     changes(p, from->original, to);

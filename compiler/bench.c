@@ -41,7 +41,7 @@ struct benched {
 
 struct bench {
     struct job *job;
-    const struct network *n;
+    struct network *n;
     size_t batch[MOST_BATCHES];
     int n_batches;
     struct benched engines[MOST_ENGINES];

@@ -28,9 +28,10 @@ static const struct command {
 /* Options with a letter have its code, so that -oOUT is understood as well. */
 enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_PROOF, O_MD, O_MF,
           O_DUMP, O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_PLAN,
-          O_FORM, O_BATCH, O_HEADER, O_KEEP_GOING, O_HELP, O_VERSION, O_MAN };
+          O_FORM, O_BATCH, O_FROM, O_HEADER, O_KEEP_GOING, O_HELP, O_VERSION, O_MAN };
 
 static const char *const places[] = {"c", "file", NULL};
+static const char *const inputs[] = {"rows", "features", NULL};
 static const char *const orders[] = {"config", "name", NULL};
 static const char *const engines[] = {"jit", "walk", "aot", "reference", NULL};
 
@@ -45,6 +46,8 @@ static const struct option_row {
     {O_NAME, COMPILE, "name", "NAME", "the C name of the model (default: from OUT)", NULL},
     {O_TARGET, COMPILE | INSPECT | VERIFY | BENCH, "target", "NAME", "the kind of machine", NULL},
     {O_WEIGHTS_IN, COMPILE, "weights-in", "PLACE", "c: in the C file (default); file: beside it", places},
+    {O_FROM, COMPILE, "from", "WHAT", "rows: it takes rows, too (default if its tables have 16 MB at most); features: it does not",
+     inputs},
     {O_NUMERICS, COMPILE | VERIFY | BENCH, "numerics", "CLASS", "the class of arithmetic", NULL},
     {O_PROOF, COMPILE, "proof", NULL, "write OUT_proof.c, a driver for Frama-C: see docs/firmware.md", NULL},
     {O_MD, COMPILE, "MD", NULL, "write what OUT depends on, for make, to OUT.d", NULL},
@@ -356,6 +359,7 @@ static void set_option(struct options *o, enum id id, const char *value)
     case O_FORM: o->form = value; return;
     case O_FEATURES: o->features = value; return;
     case O_ROWS: o->rows = value; return;
+    case O_FROM: o->from = value; return;
     case O_HEADER: o->header = true; return;
     case O_KEEP_GOING: o->keep_going = true; return;
     case O_EXPECT: o->expect = value; return;

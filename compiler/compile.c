@@ -184,20 +184,80 @@ static struct network *read_as(struct job *job, enum reading how)
     return n;
 }
 
+/* ---- from rows ------------------------------------------------------------------------------------------------- */
+
+#define FEW_TABLE_FLOATS ((uint64_t)4 << 20)    /* 16 MB: tables that generated code takes along unasked */
+
+static struct row_program *lower_for_c(struct job *job, const struct network *n)
+{
+    struct row_program *p = lower_rows(job, n->config, n->features);
+    if (!bind_table_names(job, p, n->tensors))
+        return NULL;
+    const char *why = why_not_in_c(p);
+    if (why)
+        blame(job, UNSUPPORTED, in_file(job, n->from.config), "not-from-rows", "--from features leaves the rows out",
+              "generated code cannot take rows: %s", why);
+    return why ? NULL : p;
+}
+
+/* Why rows would be asked too much, if nobody asked for them; NULL: nothing speaks against them. */
+static const char *why_no_rows(struct job *job, const struct network *n)
+{
+    struct job trial = {.options = job->options, .arena = {.no_memory = job->arena.no_memory, .fail_after = -1}};
+    const struct row_program *p = lower_for_c(&trial, n);
+    const char *why = p ? NULL : arena_print(&job->arena, "%s", trial.messages ? trial.messages->text : "");
+    if (p && p->table_floats > FEW_TABLE_FLOATS)
+        why = arena_print(&job->arena, "its tables have %llu MB", (unsigned long long)(p->table_floats >> 18));
+    arena_free(&trial.arena);
+    return why;
+}
+
+/* Does generated code take rows? false after an error. */
+static bool choose_rows(struct job *job, struct network *n, const struct target *t)
+{
+    const struct options *o = job->options;
+    bool asked = o->rows || (o->from && strcmp(o->from, "rows") == 0);
+    if (asked && t->narrow) {
+        blame(job, UNSUPPORTED, (struct pos){0}, "not-from-rows", NULL, "the target %s takes the experts' input alone", t->name);
+        return false;
+    }
+    if (!asked && (o->from || t->narrow))
+        return true;
+    n->no_rows = asked ? NULL : why_no_rows(job, n);
+    n->from.no_rows = n->no_rows;
+    if (!n->no_rows)
+        n->rows = lower_for_c(job, n);
+    return n->no_rows || n->rows;
+}
+
+struct row_program *read_row_program(struct job *job, const struct network *n)
+{
+    struct row_program *p = lower_rows(job, n->config, n->features);
+    if (bind_tables(job, p, n->tensors))
+        return p;
+    close_rows(p);
+    return NULL;
+}
+
 struct network *read_network(struct job *job, bool with_weights) { return read_as(job, with_weights ? NUMBERS : SHAPES); }
 
 struct network *read_for_serving(struct job *job) { return read_as(job, NAMES); }
 
 /* ---- compiling ------------------------------------------------------------------------------------------------- */
 
-struct generated *compile(struct job *job, const struct network *n)
+struct generated *compile(struct job *job, struct network *n)
 {
     struct plan *p = make_plan(job, n->model);
+    if (!p || !choose_rows(job, n, p->target))
+        return NULL;
     if (p && dumps(job, "plan"))
         print_plan(p, &job->dump);
     struct weights *w = pack(job, p);
     struct expected *e = w ? expect(job, p, w) : NULL;
-    struct generated *g = e ? emit(job, p, w, e, &n->from) : NULL;
+    bool baked = !job->options->weights_in || strcmp(job->options->weights_in, "c") == 0;
+    if (e && n->rows && baked && !gather_tables(job, n->rows, w))
+        return NULL;
+    struct generated *g = e ? emit(job, p, w, e, &n->from, n->rows) : NULL;
     if (g && job->options->proof && !add_proof(job, p, &n->from, &g->proof))
         return NULL;
     return g;

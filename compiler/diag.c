@@ -53,6 +53,29 @@ void warning(struct job *job, struct pos pos, const char *tag, const char *hint,
     job->warnings++;
 }
 
+static const char *kept(struct job *job, const char *text) { return text ? arena_print(&job->arena, "%s", text) : NULL; }
+
+void tell_of(struct job *job, const struct job *part)
+{
+    for (const struct message *m = part->messages; m; m = m->next) {
+        struct message copy = *m;
+        copy.text = kept(job, m->text);
+        copy.hint = kept(job, m->hint);
+        if (m->pos.source) {
+            struct source *source = NEW(job, struct source);
+            *source = *m->pos.source;
+            source->name = kept(job, source->name);
+            copy.pos.source = source;
+        }
+        copy.next = NULL;
+        report(job, &copy);
+    }
+    if (!job->errors && part->errors)
+        job->result = part->result;
+    job->errors += part->errors;
+    job->warnings += part->warnings;
+}
+
 void note(struct job *job, struct pos pos, const char *format, ...)
 {
     va_list args;

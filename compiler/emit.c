@@ -28,13 +28,14 @@ struct emitter {
     struct job *job;
     const struct plan *p;
     const struct provenance *from;
+    const struct row_program *rows;         /* NULL: it takes the experts' input alone */
     struct text *to;
     struct instance *instances;
     int n_instances;
     bool sizes_in_calls;
     const char *isa;        /* of the section */
     bool in_lanes;          /* does the instruction set of the section have the lanes' form? */
-    const char *weights;    /* their C name; NULL: in a file of their own */
+    const char *weights, *tables;   /* their C names; NULL: in a file of their own */
 };
 
 static const char *print(struct emitter *e, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -537,16 +538,21 @@ static const char *bytes(struct emitter *e, const unsigned char digest[32])
     return t.data;
 }
 
-/* A string literal. Question marks are escaped, or two of them could begin a trigraph. */
-static const char *quoted(struct emitter *e, const char *text)
+/* Question marks are escaped, or two of them could begin a trigraph; other bytes by three digits: a digit may follow. */
+const char *quoted_text(struct job *job, const char *bytes, size_t n)
 {
-    struct text t = {.arena = &e->job->arena};
+    struct text t = {.arena = &job->arena};
     text_print(&t, "\"");
-    for (const char *c = escaped(&e->job->arena, text, strlen(text)); *c; c++)
-        text_print(&t, *c == '?' ? "\\%c" : "%c", *c);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        bool plain = c >= ' ' && c < 127;
+        text_print(&t, !plain ? "\\%03o" : strchr("\"\\?", c) ? "\\%c" : "%c", c);
+    }
     text_print(&t, "\"");
     return t.data;
 }
+
+static const char *quoted(struct emitter *e, const char *text) { return quoted_text(e->job, text, strlen(text)); }
 
 static bool has_isa(const struct target *t, const char *prefix)
 {
@@ -621,16 +627,64 @@ static void add_self_test(struct emitter *e)
     text_print(e->to, "\n");
 }
 
+/* Scratch of scoring and of the self test, then that of rows. */
+static size_t rows_at(const struct emitter *e)
+{
+    return ((e->p->scratch_floats + e->p->test_floats) * sizeof(float) + 63) / 64 * 64;
+}
+
+static size_t scratch_bytes(const struct emitter *e)
+{
+    return e->rows ? rows_at(e) + rows_scratch(e->rows) : (e->p->scratch_floats + e->p->test_floats) * sizeof(float);
+}
+
+/* From rows to scores. */
+static void add_rows(struct emitter *e)
+{
+    const struct row_program *r = e->rows;
+    if (!r)
+        return;
+    size_t width = (size_t)(r->width + r->more_columns), x = rows_at(e), texts = x + ROWS_AT_ONCE * width * sizeof(float);
+    size_t floats = (texts + r->texts * ROW_TEXT_ROOM + 63) / 64 * 64;
+    size_t doubles = (floats + r->floats * sizeof(float) + 63) / 64 * 64;
+    const struct word words[] = {
+        {"N_TABLES", print(e, "%d", r->n_tables ? r->n_tables : 1)}, {"TABLE_LIST", row_table_list(e->job, r)},
+        {"X_AT", print(e, "%zu", x)}, {"TEXTS_AT", print(e, "%zu", texts)}, {"FLOATS_AT", print(e, "%zu", floats)},
+        {"DOUBLES_AT", print(e, "%zu", doubles)}, {"ROW_FLOATS", print(e, "%zu", width)},
+        {"INPUTS", print(e, "%d", e->p->inputs)}, {"OUTPUTS", print(e, "%d", e->p->outputs)},
+    };
+    add_row_code(e->job, r, e->from->name, e->to);
+    template_add(e->job, e->to, "frame.c", "score_columns", NULL, words, (int)COUNT(words));
+    text_print(e->to, "\n");
+}
+
+/* Where the order of the experts' input comes from. */
+static const char *feature_order(struct emitter *e)
+{
+    const struct features *f = e->from->features;
+    return print(e, "%s, from %s", f->order == ORDER_NAME ? "name" : "config", f->order_from ? f->order_from : "the default");
+}
+
 static void add_record(struct emitter *e, const struct weights *w, const struct expected *want)
 {
     const struct plan *p = e->p;
-    unsigned char structure[32];
+    const struct row_program *r = e->rows;
+    unsigned char structure[32], rows_structure[32];
     structure_digest(p, e->job, structure);
+    if (r)
+        row_structure(e->job, r, rows_structure);
     const struct word words[] = {
+        {"ROWS_STRUCTURE", r ? bytes(e, rows_structure) : "0"},
+        {"SCORE_ROWS", r ? "score_rows" : "NULL"}, {"COLUMNS", r ? "columns" : "NULL"}, {"LINES", r ? "&lines" : "NULL"},
+        {"N_COLUMNS", print(e, "%d", r ? r->n_columns : 0)},
+        {"ROW_BYTES", r ? print(e, "sizeof(struct %s_row)", e->from->name) : "0"},
+        {"TABLE_FLOATS", print(e, "%llu", r ? (unsigned long long)r->table_floats : 0)},
+        {"TABLES_DIGEST", r && baked(e) ? bytes(e, w->tables_digest) : "0"}, {"TABLES", e->tables ? e->tables : "NULL"},
+        {"FEATURE_ORDER", quoted(e, feature_order(e))},
         {"MODEL_RECORD", print(e, "%s_model", e->from->name)}, {"MODEL_NAME", quoted(e, e->from->name)},
         {"NUMERICS", print(e, "%d", p->numerics->number)}, {"INPUTS", print(e, "%d", p->inputs)},
         {"OUTPUTS", print(e, "%d", p->outputs)}, {"N_EXPECTED", print(e, "%d", want->n_words)},
-        {"SCRATCH_BYTES", print(e, "%zu", (p->scratch_floats + p->test_floats) * sizeof(float))},
+        {"SCRATCH_BYTES", print(e, "%zu", scratch_bytes(e))},
         {"WEIGHT_FLOATS", print(e, "%zu", p->weight_floats)}, {"STRUCTURE", bytes(e, structure)},
         {"WEIGHTS_DIGEST", baked(e) ? bytes(e, w->digest) : "0"}, {"WEIGHTS", e->weights ? e->weights : "NULL"},
         {"EXPECTED", baked(e) ? "expected" : "NULL"},
@@ -650,6 +704,15 @@ static void add_api(struct emitter *e)
     const struct word record[] = {{"MODEL_RECORD", print(e, "%s_model", e->from->name)}};
     if (baked(e)) {
         template_add(e->job, e->to, "frame.c", narrow ? "api_narrow" : "api", NULL, words, (int)COUNT(words) - (narrow ? 0 : 2));
+        text_print(e->to, "\n");
+    }
+    const struct word row_words[] = {
+        {"MODEL_SCORE_ROWS", print(e, "%s_score_rows", e->from->name)}, {"MODEL_ROW", print(e, "%s_row", e->from->name)},
+        {"N_COLUMNS", print(e, "%d", e->rows ? e->rows->n_columns : 0)}, {"WEIGHTS", e->weights ? e->weights : "NULL"},
+        {"TABLES", e->tables ? e->tables : "NULL"},
+    };
+    if (baked(e) && e->rows) {
+        template_add(e->job, e->to, "frame.c", "api_rows", NULL, row_words, (int)COUNT(row_words));
         text_print(e->to, "\n");
     }
     template_add(e->job, e->to, "frame.c", "plugin", NULL, record, 1);
@@ -672,6 +735,8 @@ static void emit_c(struct emitter *e, const struct weights *w, const struct expe
     add_includes(e);
     if (baked(e)) {
         e->weights = add_weights(e->job, e->p, w, e->to);
+        if (e->rows && e->rows->table_floats)
+            e->tables = add_tables(e->job, e->p, w, e->rows->table_floats, e->to);
         add_expected(e, want);
     }
     add_output_names(e);
@@ -686,6 +751,7 @@ static void emit_c(struct emitter *e, const struct weights *w, const struct expe
     for (size_t i = 0; i < COUNT(e->p->target->isas) && e->p->target->isas[i]; i++)
         add_isa(e, e->p->target->isas[i]);
     add_score(e);
+    add_rows(e);
     add_self_test(e);
     add_record(e, w, want);
     add_api(e);
@@ -721,6 +787,20 @@ static void add_numbers(struct emitter *e, const struct weights *w, const char *
         text_print(e->to, "   the weights are apart. */\n\n");
 }
 
+static void add_rows_api(struct emitter *e)
+{
+    const char *name = e->from->name;
+    if (!e->rows)
+        return;
+    add_row_struct(e->job, e->rows, name, e->to);
+    if (baked(e))
+        text_print(e->to,
+                   "/* The same from rows [n], y [n][%d], status [n]: a bad row's scores are NaN, and its status says which column was\n"
+                   "   bad and how. Columns that lie apart: %s_model.score_rows. */\n"
+                   "void %s_score_rows(const struct %s_row *rows, size_t n, float *y, struct mmoe_row_status *status,\n"
+                   "    void *scratch);\n\n", e->p->outputs, name, name, name);
+}
+
 static void emit_h(struct emitter *e, const struct weights *w)
 {
     const struct plan *p = e->p;
@@ -735,7 +815,7 @@ static void emit_h(struct emitter *e, const struct weights *w)
     text_print(e->to, "%s */\n#define %s_OUTPUTS %d /* ", comment_text(e->job, e->from->features->why), big, p->outputs);
     list_outputs(e);
     text_print(e->to, " */\n#define %s_SCRATCH %zu /* bytes, aligned %s, for any number of rows; %zu of them for the self test alone */\n",
-               big, (p->scratch_floats + p->test_floats) * sizeof(float), p->target->narrow ? "as floats" : "to 64",
+               big, scratch_bytes(e), p->target->narrow ? "as floats" : "to 64",
                p->test_floats * sizeof(float));
     add_numbers(e, w, big);
     if (baked(e))
@@ -748,15 +828,16 @@ static void emit_h(struct emitter *e, const struct weights *w)
     else
         text_print(e->to, "/* The weights are in a file of their own: mmoe_open(&m, mmoe_weights(&%s_model, path)) of libmmoe. */\n",
                    name);
+    add_rows_api(e);
     text_print(e->to, "extern const struct mmoe_model %s_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n", name);
 }
 
 struct generated *emit(struct job *job, const struct plan *p, const struct weights *w, const struct expected *want,
-                       const struct provenance *from)
+                       const struct provenance *from, const struct row_program *rows)
 {
     struct generated *g = NEW(job, struct generated);
     g->c.arena = g->h.arena = g->proof.arena = &job->arena;
-    struct emitter e = {.job = job, .p = p, .from = from, .to = &g->c};
+    struct emitter e = {.job = job, .p = p, .from = from, .rows = rows, .to = &g->c};
     e.instances = NEW_ARRAY(job, (size_t)(p->rows.n_steps + p->lanes.n_steps), struct instance);
     find_instances(&e);
     if (e.n_instances > p->most_kernels) {
@@ -767,9 +848,10 @@ struct generated *emit(struct job *job, const struct plan *p, const struct weigh
     e.to = &g->h;
     emit_h(&e, w);
     if (!baked(&e)) {
-        fill_weights_file(job, p, w, want);
+        fill_weights_file(job, p, w, want, rows);
         g->weights_file = w->file;
         g->weights_bytes = w->file_bytes;
+        g->rows = rows;
     }
     return g;
 }

@@ -17,6 +17,7 @@ struct engine {
     struct live *live;
     struct mmoe *served;            /* NULL: the reference */
     struct mmoe_reader *reader;
+    struct row_program *rows;       /* of the reference, if it is to take rows */
     int inputs, outputs;
 };
 
@@ -87,14 +88,14 @@ static struct engine *build_and_open(struct job *job, const struct network *n, c
 {
     const char *so = name_temporary(job, dir, "model.so"), *weights = name_temporary(job, dir, "model.weights");
     bool built = build_library(job, g, n->from.file_name, so) &&
-                 (!g->weights_file || write_file(job, weights, g->weights_file, g->weights_bytes));
+                 (!g->weights_file || write_weights(job, weights, g));
     struct engine *e = built ? open_so(job, so) : NULL;
     if (e)
         e->model = n->model;
     return e;
 }
 
-static struct engine *open_aot(struct job *job, const struct network *n)
+static struct engine *open_aot(struct job *job, struct network *n)
 {
     struct generated *g = compile(job, n);
     struct temporary *before = job->temporaries;
@@ -104,13 +105,21 @@ static struct engine *open_aot(struct job *job, const struct network *n)
     return e;
 }
 
-struct engine *open_engine(struct job *job, const struct network *n, const char *name)
+static struct engine *open_reference(struct job *job, const struct network *n)
+{
+    struct engine *e = new_engine(job, REFERENCE, n->model);
+    if (job->options->rows && (e->rows = read_row_program(job, n)) == NULL)
+        return NULL;
+    return e;
+}
+
+struct engine *open_engine(struct job *job, struct network *n, const char *name)
 {
     if (!name || strncmp(name, "walk", 4) == 0 || strncmp(name, "jit", 3) == 0)
         return open_live_engine(job, n, name);
     if (strcmp(name, "aot") == 0)
         return open_aot(job, n);
-    return new_engine(job, REFERENCE, n->model);
+    return open_reference(job, n);
 }
 
 void close_engine(struct engine *e)
@@ -119,6 +128,14 @@ void close_engine(struct engine *e)
         return;
     mmoe_close(e->served);
     close_live(e->live);
+    close_rows(e->rows);
+}
+
+const struct mmoe_model *engine_record(const struct engine *e) { return e->served ? mmoe_record(e->served) : NULL; }
+
+const struct mmoe_lines *engine_lines(const struct engine *e)
+{
+    return e->rows ? &e->rows->lines : e->served && mmoe_record(e->served)->score_rows ? mmoe_record(e->served)->lines : NULL;
 }
 
 int engine_inputs(const struct engine *e) { return e->inputs; }
@@ -160,4 +177,16 @@ bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, 
     for (size_t i = 0; i < rows * (size_t)e->outputs; i++)
         y[i] = (float)z[i];
     return good;
+}
+
+bool run_engine_rows(struct job *job, struct engine *e, const struct mmoe_values *values, size_t rows, float *y,
+                     struct mmoe_row_status *status)
+{
+    if (e->kind != REFERENCE) {
+        mmoe_score_rows(e->reader, values, rows, y, status);
+        return true;
+    }
+    float *x = NEW_ARRAY(job, rows * (size_t)e->inputs, float);
+    run_rows(e->rows, values, rows, x, status, arena_aligned(&job->arena, rows_scratch(e->rows)));
+    return run_engine(job, e, x, rows, y);
 }

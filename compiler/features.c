@@ -240,15 +240,15 @@ static bool is_label(const Easyrec__DatasetConfig *data, const char *name)
     return false;
 }
 
-static enum column_type column_type(int field)
+static enum mmoe_field_type column_type(int field)
 {
     switch (field) {
-    case FIELD(INT32): return INT32_COLUMN;
-    case FIELD(INT64): return INT64_COLUMN;
-    case FIELD(FLOAT): return FLOAT_COLUMN;
-    case FIELD(DOUBLE): return DOUBLE_COLUMN;
-    case FIELD(BOOL): return BOOL_COLUMN;
-    default: return TEXT_COLUMN;
+    case FIELD(INT32): return MMOE_FIELD_INT32;
+    case FIELD(INT64): return MMOE_FIELD_INT64;
+    case FIELD(FLOAT): return MMOE_FIELD_FLOAT;
+    case FIELD(DOUBLE): return MMOE_FIELD_DOUBLE;
+    case FIELD(BOOL): return MMOE_FIELD_BOOL;
+    default: return MMOE_STRING;
     }
 }
 

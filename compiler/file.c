@@ -253,23 +253,6 @@ static bool already_there(const char *path, const struct stat *st, const void *b
     return same;
 }
 
-/* Writes everything and closes; 0 or an errno. */
-static int write_and_close(int fd, const char *bytes, size_t length)
-{
-    int e = 0;
-    for (size_t done = 0; done < length && !e;) {
-        size_t part = length - done < INT_MAX ? length - done : INT_MAX;
-        ssize_t n = write(fd, bytes + done, part);
-        if (n >= 0)
-            done += (size_t)n;
-        else if (errno != EINTR)
-            e = errno;
-    }
-    if (close(fd) != 0 && !e)
-        e = errno;
-    return e;
-}
-
 /* Opens a new file beside `path`; its name goes to `name`. Not mkstemp: its files can be read by
  * the owner alone. */
 static int open_beside(const char *path, char *name, size_t room)
@@ -283,26 +266,82 @@ static int open_beside(const char *path, char *name, size_t room)
     return -1;
 }
 
+/* A file that takes its name when all of it is there; /dev/stdout and the like are written to, not replaced. */
+struct writing {
+    const char *path, *name;        /* name NULL: written as it is */
+    int fd, error;
+};
+
+static struct writing begin_output(struct job *job, const char *path)
+{
+    struct stat st;
+    struct writing o = {.path = path, .fd = -1};
+    bool exists = stat(path, &st) == 0;
+    if (exists && S_ISDIR(st.st_mode)) {
+        o.error = EISDIR;
+        return o;
+    }
+    size_t room = strlen(path) + 64;
+    char *name = arena_alloc(&job->arena, room);
+    if (!exists || S_ISREG(st.st_mode))
+        o.name = name;
+    o.fd = o.name ? open_beside(path, name, room) : open(path, O_WRONLY | O_CLOEXEC);
+    o.error = o.fd < 0 ? errno : 0;
+    return o;
+}
+
+static void add_bytes(struct writing *o, const void *bytes, size_t length)
+{
+    for (size_t done = 0; done < length && !o->error;) {
+        size_t part = length - done < INT_MAX ? length - done : INT_MAX;
+        ssize_t n = write(o->fd, (const char *)bytes + done, part);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            o->error = errno;
+    }
+}
+
+/* NULL, or why it failed. */
+static const char *end_output(struct job *job, struct writing *o)
+{
+    if (o->fd >= 0 && close(o->fd) != 0 && !o->error)
+        o->error = errno;
+    if (!o->error && o->name && rename(o->name, o->path) != 0)
+        o->error = errno;
+    if (o->error && o->name && o->fd >= 0)
+        unlink(o->name);
+    return o->error ? reason(job, o->error) : NULL;
+}
+
 const char *try_write_file(struct job *job, const char *path, const void *bytes, size_t length)
 {
     struct stat st;
-    bool exists = stat(path, &st) == 0;
-    if (exists && S_ISDIR(st.st_mode))
-        return reason(job, EISDIR);
-    if (exists && already_there(path, &st, bytes, length))
+    if (stat(path, &st) == 0 && already_there(path, &st, bytes, length))
         return NULL;
-    size_t room = strlen(path) + 64;
-    char *name = arena_alloc(&job->arena, room);
-    bool replace = !exists || S_ISREG(st.st_mode); /* /dev/stdout is written to, not replaced */
-    int fd = replace ? open_beside(path, name, room) : open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return reason(job, errno);
-    int e = write_and_close(fd, bytes, length);
-    if (!e && replace && rename(name, path) != 0)
-        e = errno;
-    if (e && replace)
-        unlink(name);
-    return e ? reason(job, e) : NULL;
+    struct writing o = begin_output(job, path);
+    add_bytes(&o, bytes, length);
+    return end_output(job, &o);
+}
+
+bool write_parts(struct job *job, const char *path, void *head, size_t length,
+                 bool (*next)(struct job *job, void *self, const void **bytes, size_t *n), void *self)
+{
+    struct writing o = begin_output(job, path);
+    const void *bytes;
+    size_t n;
+    int errors = job->errors;
+    add_bytes(&o, head, length);
+    while (!o.error && next(job, self, &bytes, &n))
+        add_bytes(&o, bytes, n);
+    if (!o.error && o.name && pwrite(o.fd, head, length, 0) != (ssize_t)length)
+        o.error = errno;
+    if (job->errors > errors)
+        o.error = o.error ? o.error : ECANCELED;
+    const char *why = end_output(job, &o);
+    if (why && job->errors == errors)
+        blame(job, SYSTEM_FAILED, in_file(job, path), "file", NULL, "cannot be written: %s", why);
+    return !why;
 }
 
 bool write_file(struct job *job, const char *path, const void *bytes, size_t length)

@@ -19,6 +19,7 @@ struct live {
     const struct plan *plan;
     const struct mmoe_kernels *kernels;
     const struct code *code;        /* NULL: walk */
+    struct row_program *rows;       /* NULL: it takes the experts' input alone */
     struct mmoe_model record;
     unsigned char structure[32];    /* of the plan */
     struct cache_image *image;      /* in the mapping; before the weights in it, struct walked */
@@ -57,6 +58,15 @@ static int walk_self_test(const void *weights, const uint32_t *expected, void *s
     const struct plan *p = walked_of(weights)->plan;
     return check_scores(walk_score, weights, expected, scratch, (size_t)p->inputs, (size_t)p->outputs, p->weight_floats,
                         p->scratch_floats);
+}
+
+/* A record of rows has as its tables this live model. */
+static void live_score_rows(const void *weights, const void *tables, const struct mmoe_values *columns, size_t rows,
+                            float *y, struct mmoe_row_status *status, void *scratch)
+{
+    const struct live *l = tables;
+    (void)weights;
+    score_rows_by(l->rows, &l->record, columns, rows, y, status, scratch);
 }
 
 static const char *isa_avx512(void) { return "avx512"; }
@@ -118,7 +128,8 @@ static bool choose_kernels(struct job *job, struct live *l, const char *isa)
     return l->kernels != NULL;
 }
 
-/* An equal digest would permit weights from elsewhere, before which walk would look for its plan. */
+/* An equal digest would permit weights from elsewhere, before which walk would look for its plan; or, of a model that
+   takes rows, beside which tables would be missing. */
 static void no_swap_of_weights(const struct live *l, unsigned char digest[32])
 {
     struct sha256 s;
@@ -148,13 +159,30 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
     r->scratch_bytes = (p->scratch_floats + p->test_floats) * sizeof(float);
     r->weight_floats = p->weight_floats;
     structure_digest(p, job, l->structure);
-    if (l->code)
+    if (l->code && !job->options->rows)
         memcpy(r->structure, l->structure, sizeof r->structure);
     else
         no_swap_of_weights(l, r->structure);
     r->score = l->code ? l->code->score : walk_score;
     r->self_test = l->code ? l->code->self_test : walk_self_test;
     r->chosen_isa = l->code ? l->code->chosen_isa : isa_function(l->kernels->isa);
+}
+
+/* What makes the input from rows, in memory of the model's own. */
+static bool open_live_rows(struct job *job, struct live *l, const struct network *n)
+{
+    struct mmoe_model *r = &l->record;
+    l->rows = read_row_program(&l->own, n);
+    tell_of(job, &l->own);
+    if (!l->rows)
+        return false;
+    r->score_rows = live_score_rows;
+    r->tables = l;
+    r->columns = l->rows->columns;
+    r->n_columns = (uint32_t)l->rows->n_columns;
+    r->lines = &l->rows->lines;
+    r->scratch_bytes = rows_scratch(l->rows) + (r->scratch_bytes + 63) / 64 * 64;
+    return true;
 }
 
 /* The weights and the words of the self test, from the cache or from the checkpoint. */
@@ -230,6 +258,8 @@ static bool fill(struct job *job, struct live *l, const struct network *n, const
     if (!l->plan || !choose_kernels(job, l, dash ? dash + 1 : "") || !choose_engine(job, l, engine))
         return false;
     fill_record(job, l, n);
+    if (job->options->rows && !open_live_rows(job, l, n))
+        return false;
     t.code = now();
     if (!map_weights(job, l) || !fill_weights(job, l, n))
         return false;
@@ -268,6 +298,7 @@ void close_live(struct live *l)
     if (l->mapping)
         munmap(l->mapping, l->mapping_bytes);
     drop_code(l->code);
+    close_rows(l->rows);
     struct arena own = l->own.arena;        /* it holds *l */
     arena_free(&own);
 }

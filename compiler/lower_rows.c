@@ -1,24 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* lower_rows.c: EasyRec's feature configs -> operations over a row's columns.
+/* lower_rows.c: EasyRec's feature configs -> what a row's columns become, feature by feature.
  *
  * The design. What stands before the experts is a program of its own, beside the model: columns (name, kind, default),
- * steps (row_ops.def) that make one row of the experts' input, and the embedding tables that they look up, which are
- * bound from the checkpoint as the model's weights are. The experts' part stays callable alone. A step works on a list
- * of items, each with a text, an id and a number; a feature is a short chain, such as
- *
- *     IdFeature    text, drop_empty, hash, lookup
- *     TagFeature   text, split, pairs, hash, lookup
- *     RawFeature   text, split, numbers, pad, normalize, bucketize, lookup
- *     ComboFeature text (of each input), cross, lookup
- *
- * Everything that depends on the config alone is decided here: which chain, in what order crossed inputs come, where a
- * feature's columns lie. rows.c decides nothing; it is the reference for generated code, which is to take the same
- * steps and to add floats in the same order.
+ * features, each of a kind of templates/rows.def with constants of templates/rows.h, and the embedding tables that they
+ * look up, which are bound from the checkpoint as the model's weights are. The experts' part stays callable alone.
+ * Everything that depends on the config alone is decided here: how a text becomes an id, in what order crossed inputs
+ * come, where a feature's columns lie. Who computes by the constants (rows.c) or prints them decides nothing.
  *
  * Sources: EasyRec's input/input.py (_preprocess and the _parse_ functions), feature_column/feature_column.py,
  * layers/sequence_feature_layer.py; TensorFlow's feature_column_v2 as EasyRec copies it (compat/feature_column).
  *
- * How to read it: columns and their defaults; steps; tables; ids; one kind of feature after the other; all of it.
+ * How to read it: columns and their defaults; features; tables; ids; one kind of feature after the other; all of it.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -61,40 +53,29 @@ static void refuse(struct row_lowering *lo, const char *what)
 
 /* ---- columns and their defaults -------------------------------------------------------------- */
 
-static bool read_fallback(const struct row_column *column, struct row_cell *to)
+/* Texts of the config that the program keeps: it may live longer. */
+static const char *kept(struct row_lowering *lo, const char *text)
 {
-    const char *text = column->fallback;
-    size_t n = strlen(text);
-    float x;
-    *to = (struct row_cell){.text = text, .length = n};
-    if (column->type == TEXT_COLUMN || !n)
-        return true;
-    switch (column->type) {
-    case INT32_COLUMN: return text_to_int(text, n, INT32_MIN, INT32_MAX, &to->whole);
-    case INT64_COLUMN: return text_to_int(text, n, INT64_MIN, INT64_MAX, &to->whole);
-    case BOOL_COLUMN:
-        to->whole = strcmp(text, "true") == 0 || strcmp(text, "True") == 0 || strcmp(text, "TRUE") == 0;
-        return true;
-    case FLOAT_COLUMN:
-        if (!text_to_float(text, n, &x))
-            return false;
-        to->number = (double)x;
-        return true;
-    default: return text_to_double(text, n, &to->number);
-    }
+    return arena_copy(lo->arena, text_of(text), strlen(text_of(text)));
 }
 
-static void add_columns(struct row_lowering *lo)
+static void add_fields(struct row_lowering *lo)
 {
     struct row_program *p = lo->p;
-    p->column = lo->f->column;
-    p->n_columns = lo->f->n_columns;
-    p->fallback = NEW_ARRAY(lo->job, (size_t)p->n_columns, struct row_cell);
-    p->used = NEW_ARRAY(lo->job, (size_t)p->n_columns, bool);
-    for (int i = 0; i < p->n_columns; i++)
-        if (!read_fallback(&p->column[i], &p->fallback[i]))
-            blame(lo->job, BAD_INPUT, p->column[i].pos, "default", NULL, "the default_val of \"%s\" is not a number",
-                  escaped(lo->arena, p->column[i].name, strlen(p->column[i].name)));
+    size_t n = (size_t)lo->f->n_columns;
+    p->fields = NEW_ARRAY(lo->job, n, struct mmoe_field);
+    p->columns = NEW_ARRAY(lo->job, n, struct mmoe_column);
+    for (size_t i = 0; i < n; i++) {
+        const struct row_column *c = &lo->f->column[i];
+        struct row_cell cell;
+        p->fields[i] = (struct mmoe_field){.name = kept(lo, c->name), .fallback = kept(lo, c->fallback),
+                                           .type = (uint16_t)c->type, .label = c->label, .column = -1};
+        if (!read_fallback(&p->fields[i], &cell))
+            blame(lo->job, BAD_INPUT, c->pos, "default", NULL, "the default_val of \"%s\" is not a number",
+                  escaped(lo->arena, c->name, strlen(c->name)));
+    }
+    p->lines.fields = p->fields;
+    p->lines.n_fields = (uint32_t)n;
 }
 
 /* EasyRec's readers of lines: CSVInputEx splits at the separator and knows no quotes; CSVInput counts separators before
@@ -106,10 +87,10 @@ static void describe_file(struct row_lowering *lo)
     if (strlen(separator) != 1)
         blame(lo->job, UNSUPPORTED, field_pos(lo->c, data, 12, 0), "not-from-rows", NULL,
               "rows need a separator of one byte, as TensorFlow's decode_csv does");
-    lo->p->separator = separator[0];
-    lo->p->quotes = !data || data->input_type != INPUT(CSVInputEx);
-    lo->p->quoted_separators = data && data->input_type == INPUT(CSVInputV2);
-    lo->p->skip_header = data && data->with_header;
+    lo->p->lines.separator = separator[0];
+    lo->p->lines.quotes = !data || data->input_type != INPUT(CSVInputEx);
+    lo->p->lines.quoted_separators = data && data->input_type == INPUT(CSVInputV2);
+    lo->p->lines.skip_header = data && data->with_header;
 }
 
 static const char *input_name(const struct row_lowering *lo, size_t i)
@@ -119,113 +100,106 @@ static const char *input_name(const struct row_lowering *lo, size_t i)
 
 static size_t n_inputs(const struct row_lowering *lo) { return lo->feature->input ? 1 : lo->fc->n_input_names; }
 
-/* The number of the feature's i-th input; 0 after an error. */
-static int find_column(struct row_lowering *lo, size_t i)
+static enum mmoe_kind kind_of(uint16_t type)
+{
+    return type == MMOE_STRING ? MMOE_TEXT : type == MMOE_FIELD_FLOAT ? MMOE_FLOAT : type == MMOE_FIELD_DOUBLE ? MMOE_DOUBLE
+           : MMOE_INT64;
+}
+
+/* A column for those that features read. */
+static int add_column(struct row_program *p, const struct mmoe_field *f)
+{
+    struct mmoe_column *to = &p->columns[p->n_columns];
+    struct row_cell cell;
+    read_fallback(f, &cell);
+    *to = (struct mmoe_column){.name = f->name, .kind = kind_of(f->type), .whole = cell.whole, .number = cell.number};
+    if (to->kind == MMOE_TEXT)
+        to->text = cell.text;
+    if (to->kind == MMOE_FLOAT)
+        to->number = (double)cell.single;
+    return p->n_columns++;
+}
+
+static struct mmoe_field *find_field(struct row_lowering *lo, size_t i)
+{
+    for (uint32_t k = 0; k < lo->p->lines.n_fields; k++)
+        if (strcmp(lo->p->fields[k].name, input_name(lo, i)) == 0)
+            return &lo->p->fields[k];
+    return NULL;
+}
+
+/* The feature's i-th input among the columns that features read; 0 after an error. */
+static uint32_t find_column(struct row_lowering *lo, size_t i)
 {
     const char *name = input_name(lo, i);
-    for (int k = 0; k < lo->p->n_columns; k++)
-        if (strcmp(lo->p->column[k].name, name) == 0) {
-            lo->p->used[k] = true;
-            return k;
-        }
+    struct mmoe_field *f = find_field(lo, i);
+    if (f && f->column < 0)
+        f->column = add_column(lo->p, f);
+    if (f)
+        return (uint32_t)f->column;
     blame(lo->job, BAD_INPUT, lo->feature->pos, "column", "rows have the input_fields of data_config",
           "\"%s\" reads the column \"%s\", which data_config does not have",
           escaped(lo->arena, lo->feature->key, strlen(lo->feature->key)), escaped(lo->arena, name, strlen(name)));
     return 0;
 }
 
-static enum column_type column_type(struct row_lowering *lo, size_t i)
+static enum mmoe_field_type column_type(struct row_lowering *lo, size_t i)
 {
-    for (int k = 0; k < lo->p->n_columns; k++)
-        if (strcmp(lo->p->column[k].name, input_name(lo, i)) == 0)
-            return lo->p->column[k].type;
-    return TEXT_COLUMN;
+    const struct mmoe_field *f = find_field(lo, i);
+    return f ? (enum mmoe_field_type)f->type : MMOE_STRING;
 }
 
-/* ---- steps ----------------------------------------------------------------------------------- */
+/* ---- features -------------------------------------------------------------------------------- */
 
-static struct row_step *add_step(struct row_lowering *lo, enum row_op op, int list)
+static void add_feature(struct row_lowering *lo, enum row_kind kind, const void *constants)
 {
     struct row_program *p = lo->p;
-    if (p->n_steps == p->room_steps) {
-        p->room_steps = p->room_steps ? 2 * p->room_steps : 32;
-        struct row_step *more = NEW_ARRAY(lo->job, (size_t)p->room_steps, struct row_step);
-        if (p->n_steps)
-            memcpy(more, p->steps, (size_t)p->n_steps * sizeof *more);
-        p->steps = more;
+    if (p->n_features == p->room_features) {
+        p->room_features = p->room_features ? 2 * p->room_features : 32;
+        struct row_feature *more = NEW_ARRAY(lo->job, (size_t)p->room_features, struct row_feature);
+        if (p->n_features)
+            memcpy(more, p->features, (size_t)p->n_features * sizeof *more);
+        p->features = more;
     }
-    struct row_step *st = &p->steps[p->n_steps++];
-    *st = (struct row_step){.op = op, .list = list, .feature = lo->feature->key};
-    return st;
+    p->features[p->n_features++] = (struct row_feature){.kind = kind, .constants = constants, .key = kept(lo, lo->feature->key),
+                                                        .first = lo->feature->first, .width = lo->feature->width};
 }
 
-static struct row_step *add_text_step(struct row_lowering *lo, enum row_op op, int list, const char *text)
+static void want_room(size_t *room, size_t n) { *room = *room > n ? *room : n; }
+
+/* The i-th input as a text. */
+static struct row_input text_input(struct row_lowering *lo, size_t i)
 {
-    struct row_step *st = add_step(lo, op, list);
-    st->text = text;
-    st->length = strlen(text);
-    return st;
+    struct row_input in = {.column = find_column(lo, i), .text = row_functions.text_column};
+    switch (column_type(lo, i)) {
+    case MMOE_STRING: return in;
+    case MMOE_FIELD_BOOL: in.text = row_functions.bool_column; return in;
+    case MMOE_FIELD_FLOAT:
+    case MMOE_FIELD_DOUBLE:
+        in.text = row_functions.fixed_column;
+        in.digits = lo->fc->precision > 0 ? (uint32_t)lo->fc->precision : 0;
+        if (in.digits > MOST_DIGITS)
+            refuse(lo, "its precision is above 100");
+        break;
+    default: in.text = row_functions.whole_column; break;
+    }
+    want_room(&lo->p->texts, 1);
+    return in;
 }
 
-static int new_list(struct row_lowering *lo) { return lo->p->n_lists++; }
-
-/* A list of the i-th input's text. */
-static int add_input_text(struct row_lowering *lo, size_t i)
+static struct row_set set_of(struct row_lowering *lo, const char *bytes)
 {
-    int list = new_list(lo);
-    struct row_step *st = add_step(lo, ROW_text, list);
-    st->column = find_column(lo, i);
-    st->n = lo->fc->precision > 0 ? (uint64_t)lo->fc->precision : 0;
-    if (st->n > MOST_DIGITS)
-        refuse(lo, "its precision is above 100");
-    return list;
+    return (struct row_set){kept(lo, bytes), strlen(text_of(bytes))};
 }
 
-static void read_from(struct row_lowering *lo, struct row_step *st, const int *from, size_t n)
+static struct mmoe_text text_constant(struct row_lowering *lo, const char *text)
 {
-    st->from = NEW_ARRAY(lo->job, n, int);
-    memcpy(st->from, from, n * sizeof *from);
-    st->n_from = (int)n;
+    return (struct mmoe_text){kept(lo, text), strlen(text_of(text))};
 }
 
 static const char *separator(const feature_config *fc) { return text_of(fc->separator); }
 
 /* ---- tables ---------------------------------------------------------------------------------- */
-
-/* A feature's key without its suffix, as EasyRec up to 0.5.7 named columns: by inputs. NULL: as now. */
-static const char *old_stem(struct row_lowering *lo)
-{
-    const feature_config *fc = lo->fc;
-    const char *i0 = input_name(lo, 0);
-    switch (fc->feature_type) {
-    case KIND(IdFeature): return i0;
-    case KIND(TagFeature):
-        return n_inputs(lo) > 1 ? arena_print(lo->arena, "%s_weighted_by_%s", i0, input_name(lo, 1))
-               : fc->kv_separator ? arena_print(lo->arena, "%s_weighted_by_%s_WEIGHT", i0, i0) : i0;
-    case KIND(RawFeature):
-        return strstr(lo->feature->column, "_bucketized_") ? arena_print(lo->arena, "%s_bucketized", i0)
-               : arena_print(lo->arena, "%s_raw_proj_id_weighted_by_%s_raw_proj_val", i0, i0);
-    default: return NULL;
-    }
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static const char *old_combo(struct row_lowering *lo)
-{
-    size_t n = n_inputs(lo);
-    const char **names = NEW_ARRAY(lo->job, n, const char *);
-    struct text t = {.arena = lo->arena};
-    for (size_t i = 0; i < n; i++)
-        names[i] = input_name(lo, i);
-    qsort(names, n, sizeof *names, by_text);
-    for (size_t i = 0; i < n; i++)
-        text_print(&t, "%s%s", i ? "_X_" : "", names[i]);
-    return t.data;
-}
 
 static int add_table(struct row_lowering *lo, struct row_table table)
 {
@@ -258,67 +232,46 @@ static int add_feature_table(struct row_lowering *lo)
         return add_table(lo, t);
     }
     t.names[0] = x->table;
-    const char *old = lo->fc->feature_type == KIND(ComboFeature) ? old_combo(lo) : old_stem(lo);
-    if (old)
-        t.old_name = arena_print(lo->arena, "input_layer/%s_embedding/embedding_weights", old);
     return add_table(lo, t);
 }
 
-static enum combiner combiner_of(const feature_config *fc)
+/* A divisor of sums by the config's combiner. */
+static row_divisor *divisor_of(struct row_lowering *lo)
 {
-    static const char *const names[] = {"sum", "mean", "sqrtn", "max", "min"};
-    for (size_t i = 0; i < COUNT(names); i++)
-        if (strcmp(text_of(fc->combiner), names[i]) == 0)
-            return (enum combiner)i;
-    return COMBINE_SUM;
+    const char *combiner = text_of(lo->fc->combiner);
+    if (strcmp(combiner, "mean") == 0)
+        return row_functions.sum_of_weights;
+    if (strcmp(combiner, "sqrtn") == 0)
+        return row_functions.root_of_squares;
+    if (*combiner && strcmp(combiner, "sum") != 0)
+        refuse(lo, "its combiner is none of sum, mean, sqrtn");
+    return NULL;
 }
 
-static void add_lookup(struct row_lowering *lo, int list, bool weighted)
+static struct row_sum sum_of(struct row_lowering *lo, bool weighted)
 {
-    struct row_step *st = add_step(lo, ROW_lookup, list);
-    st->table = add_feature_table(lo);
-    st->weighted = weighted;
-    st->combiner = combiner_of(lo->fc);
-    st->first = lo->feature->first;
-    st->width = lo->feature->width;
-    if (st->combiner > COMBINE_SQRTN)
-        refuse(lo, "its combiner is none of sum, mean, sqrtn");
+    return (struct row_sum){.table = (uint32_t)add_feature_table(lo), .width = (uint32_t)lo->fc->embedding_dim,
+                            .first = (uint32_t)lo->feature->first, .divisor = divisor_of(lo), .weighted = weighted};
 }
 
 /* ---- ids ------------------------------------------------------------------------------------- */
 
 static int by_word(const void *a, const void *b)
 {
-    const struct word_id *x = a, *y = b;
+    const struct row_word *x = a, *y = b;
     size_t n = x->length < y->length ? x->length : y->length;
     int d = n ? memcmp(x->text, y->text, n) : 0;
-    return d ? d : x->length < y->length ? -1 : x->length > y->length ? 1 : x->id - y->id;
+    return d ? d : x->length < y->length ? -1 : x->length > y->length ? 1 : x->id < y->id ? -1 : x->id > y->id;
 }
 
-static void add_vocabulary(struct row_lowering *lo, int list)
+static const struct row_word *vocabulary(struct row_lowering *lo)
 {
     const feature_config *fc = lo->fc;
-    struct word_id *words = NEW_ARRAY(lo->job, fc->n_vocab_list, struct word_id);
+    struct row_word *words = NEW_ARRAY(lo->job, fc->n_vocab_list, struct row_word);
     for (size_t i = 0; i < fc->n_vocab_list; i++)
-        words[i] = (struct word_id){fc->vocab_list[i], strlen(fc->vocab_list[i]), (int)i};
+        words[i] = (struct row_word){kept(lo, fc->vocab_list[i]), strlen(fc->vocab_list[i]), (uint32_t)i};
     qsort(words, fc->n_vocab_list, sizeof *words, by_word);
-    struct row_step *st = add_step(lo, ROW_find, list);
-    st->words = words;
-    st->n = fc->n_vocab_list;
-}
-
-/* Texts of a list to ids, by what the config has of the three, in EasyRec's order; whole numbers of `bits`. */
-static void add_ids(struct row_lowering *lo, int list, int bits)
-{
-    const feature_config *fc = lo->fc;
-    if (fc->hash_bucket_size)
-        add_step(lo, ROW_hash, list)->n = fc->hash_bucket_size;
-    else if (fc->n_vocab_list)
-        add_vocabulary(lo, list);
-    else if (is_text(fc->vocab_file))
-        refuse(lo, "its vocabulary is in a file that the model does not have");
-    else
-        add_step(lo, ROW_parse, list)->n = (uint64_t)bits;
+    return words;
 }
 
 static bool by_number(const feature_config *fc)
@@ -326,27 +279,50 @@ static bool by_number(const feature_config *fc)
     return !fc->hash_bucket_size && !fc->n_vocab_list && !is_text(fc->vocab_file);
 }
 
+/* Texts to ids, by what the config has of the three, in EasyRec's order; whole numbers of `bits`. */
+static struct row_ids ids_of(struct row_lowering *lo, int bits, bool drop)
+{
+    const feature_config *fc = lo->fc;
+    struct row_ids ids = {.drop = drop, .n = fc->num_buckets, .find = row_functions.number_id};
+    if (fc->hash_bucket_size) {
+        ids.find = row_functions.hash_id;
+        ids.n = fc->hash_bucket_size;
+    } else if (fc->n_vocab_list) {
+        ids.find = row_functions.word_id;
+        ids.n = fc->n_vocab_list;
+        ids.words = vocabulary(lo);
+    } else if (is_text(fc->vocab_file)) {
+        refuse(lo, "its vocabulary is in a file that the model does not have");
+    } else {
+        ids.least = bits == 32 ? INT32_MIN : INT64_MIN;
+        ids.most = bits == 32 ? INT32_MAX : INT64_MAX;
+    }
+    return ids;
+}
+
+static struct row_ids hashed_ids(const feature_config *fc, bool drop)
+{
+    return (struct row_ids){.find = row_functions.hash_id, .n = fc->hash_bucket_size, .drop = drop};
+}
+
 /* ---- IdFeature ------------------------------------------------------------------------------- */
 
 static void lower_id(struct row_lowering *lo)
 {
-    const feature_config *fc = lo->fc;
-    bool number = by_number(fc), text = column_type(lo, 0) == TEXT_COLUMN;
-    int list;
-    if (number && !text) {
-        list = new_list(lo);
-        add_step(lo, ROW_integer, list)->column = find_column(lo, 0);
-    } else {
-        list = add_input_text(lo, 0);
-        if (!number)
-            add_step(lo, ROW_drop_empty, list);
-        add_ids(lo, list, 32);
+    if (by_number(lo->fc) && column_type(lo, 0) != MMOE_STRING) {
+        struct row_integer_feature *f = NEW(lo->job, struct row_integer_feature);
+        f->column = find_column(lo, 0);
+        f->n = lo->fc->num_buckets;
+        f->to = sum_of(lo, false);
+        add_feature(lo, ROW_KIND_integer, f);
+        return;
     }
-    if (number) {
-        add_step(lo, ROW_drop_minus, list);
-        add_step(lo, ROW_range, list)->n = fc->num_buckets;
-    }
-    add_lookup(lo, list, false);
+    struct row_id_feature *f = NEW(lo->job, struct row_id_feature);
+    f->input = text_input(lo, 0);
+    f->ids = ids_of(lo, 32, true);
+    f->to = sum_of(lo, false);
+    f->to.divisor = NULL;           /* of one row */
+    add_feature(lo, ROW_KIND_id, f);
 }
 
 /* ---- TagFeature ------------------------------------------------------------------------------ */
@@ -355,53 +331,72 @@ static void lower_tag(struct row_lowering *lo)
 {
     const feature_config *fc = lo->fc;
     bool pairs = fc->kv_separator != NULL, second = n_inputs(lo) > 1;
-    int list = add_input_text(lo, 0);
-    add_text_step(lo, ROW_split, list, separator(fc));
-    if (pairs)
-        add_text_step(lo, ROW_pairs, list, fc->kv_separator);
-    if (second) {
-        int weights = add_input_text(lo, 1);
-        add_text_step(lo, ROW_split, weights, separator(fc));
-        add_step(lo, ROW_numbers, weights);
-        read_from(lo, add_step(lo, ROW_weigh, list), &weights, 1);
-    }
-    add_ids(lo, list, 32);
-    if (by_number(fc))
-        add_step(lo, ROW_range, list)->n = fc->num_buckets;
-    add_lookup(lo, list, pairs || second);
+    struct row_tag_feature *f = NEW(lo->job, struct row_tag_feature);
+    f->input = text_input(lo, 0);
+    if (second)
+        f->weights = text_input(lo, 1);
+    f->set = set_of(lo, separator(fc));
+    f->pairs = set_of(lo, fc->kv_separator);
+    f->ids = ids_of(lo, 32, false);
+    f->to = sum_of(lo, pairs || second);
+    add_feature(lo, pairs ? ROW_KIND_pair : second ? ROW_KIND_weighted : ROW_KIND_tag, f);
 }
 
 /* ---- RawFeature ------------------------------------------------------------------------------ */
 
-static double logistic(double x) { return 1 / (1 + exp(-x)); }
-static double square(double x) { return x * x; }
-static double identity(double x) { return x; }
-static double positive(double x) { return x > 0 || isnan(x) ? x : 0; }
-
-/* TensorFlow's functions, computed in double and rounded once. */
-static const struct {
-    const char *name;
-    double (*function)(double);
-} functions[] = {
-    {"abs", fabs}, {"ceil", ceil}, {"cos", cos}, {"exp", exp}, {"expm1", expm1}, {"floor", floor}, {"identity", identity},
-    {"log", log}, {"log1p", log1p}, {"round", rint}, {"sigmoid", logistic}, {"sin", sin}, {"sqrt", sqrt},
-    {"square", square}, {"tanh", tanh}, {"relu", positive},
-};
-
-static void add_function(struct row_lowering *lo, int list)
+static row_float_function *function_of(struct row_lowering *lo)
 {
-    const char *path = lo->fc->normalizer_fn;
     static const char *const modules[] = {"tf.math.", "tf.nn.", "tf."};
-    const char *name = NULL;
-    for (size_t i = 0; i < COUNT(modules) && !name; i++)
+    const char *path = lo->fc->normalizer_fn;
+    row_float_function *function = NULL;
+    if (!is_text(path))
+        return NULL;
+    for (size_t i = 0; i < COUNT(modules) && !function; i++)
         if (strncmp(path, modules[i], strlen(modules[i])) == 0)
-            name = path + strlen(modules[i]);
-    for (size_t i = 0; name && i < COUNT(functions); i++)
-        if (strcmp(name, functions[i].name) == 0) {
-            add_step(lo, ROW_apply, list)->function = functions[i].function;
-            return;
-        }
-    refuse(lo, "its normalizer_fn is not one of the functions known here (tf.math.log1p, tf.math.sqrt, ...)");
+            function = row_function_named(path + strlen(modules[i]));
+    if (!function)
+        refuse(lo, "its normalizer_fn is not one of the functions known here (tf.math.log1p, tf.math.sqrt, ...)");
+    return function;
+}
+
+static bool has_own_combiner(const feature_config *fc) { return fc->seq_multi_sep && field_set(fc, 19); }
+
+/* How groups of numbers are combined; 0 to 3: see struct row_numbers. */
+static int combine_of(struct row_lowering *lo)
+{
+    static const char *const names[] = {"sum", "mean", "max", "min"};
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (strcmp(text_of(lo->fc->combiner), names[i]) == 0)
+            return (int)i;
+    refuse(lo, "its combiner is none of max, min, sum, mean");
+    return 0;
+}
+
+static bool is_normal(const feature_config *fc) { return fc->max_val > fc->min_val; }
+
+/* Numbers of the column: one, or raw_input_dim of them. */
+static struct row_numbers numbers_of(struct row_lowering *lo)
+{
+    const feature_config *fc = lo->fc;
+    enum mmoe_field_type type = column_type(lo, 0);
+    bool vector = fc->raw_input_dim != 1 || has_own_combiner(fc);
+    struct row_numbers n = {.column = find_column(lo, 0), .n = 1, .set = set_of(lo, separator(fc)), .function = function_of(lo)};
+    if (is_normal(fc)) {
+        n.normal = 1;
+        n.least = (float)fc->min_val;
+        n.range = (float)(fc->max_val - fc->min_val);
+    }
+    n.read = type == MMOE_STRING ? row_functions.text_number
+             : type == MMOE_FIELD_FLOAT || type == MMOE_FIELD_DOUBLE ? row_functions.float_number : row_functions.whole_number;
+    if (type == MMOE_STRING && vector) {
+        n.n = fc->raw_input_dim;
+        n.read = has_own_combiner(fc) ? row_functions.text_groups : row_functions.text_numbers;
+    }
+    if (n.read == row_functions.text_groups) {
+        n.groups = set_of(lo, fc->seq_multi_sep);
+        n.combine = combine_of(lo);
+    }
+    return n;
 }
 
 static int by_size(const void *a, const void *b)
@@ -411,68 +406,38 @@ static int by_size(const void *a, const void *b)
 }
 
 /* Given boundaries, or 0/n, 1/n, ... of a normalized number. As float32. */
-static void add_buckets(struct row_lowering *lo, int list)
+static void lower_buckets(struct row_lowering *lo, const struct row_numbers *numbers)
 {
     const feature_config *fc = lo->fc;
     size_t n = fc->n_boundaries ? fc->n_boundaries : (size_t)fc->num_buckets;
+    struct row_bucket_feature *f = NEW(lo->job, struct row_bucket_feature);
     float *b = NEW_ARRAY(lo->job, n, float);
     for (size_t i = 0; i < n; i++)
         b[i] = (float)(fc->n_boundaries ? fc->boundaries[i] : (double)i / (double)n);
     qsort(b, n, sizeof *b, by_size);
-    struct row_step *st = add_step(lo, ROW_bucketize, list);
-    st->boundaries = b;
-    st->n = n;
-}
-
-static bool has_own_combiner(const feature_config *fc) { return fc->seq_multi_sep && field_set(fc, 19); }
-
-/* Numbers of the column: one, or raw_input_dim of them. */
-static int add_numbers(struct row_lowering *lo)
-{
-    const feature_config *fc = lo->fc;
-    if (column_type(lo, 0) != TEXT_COLUMN || (fc->raw_input_dim == 1 && !has_own_combiner(fc))) {
-        int list = new_list(lo);
-        add_step(lo, ROW_number, list)->column = find_column(lo, 0);
-        return list;
-    }
-    int list = add_input_text(lo, 0);
-    if (has_own_combiner(fc)) {
-        add_text_step(lo, ROW_split, list, fc->seq_multi_sep);
-        struct row_step *st = add_text_step(lo, ROW_groups, list, separator(fc));
-        st->n = fc->raw_input_dim;
-        st->combiner = combiner_of(fc);
-        if (st->combiner == COMBINE_SQRTN)
-            refuse(lo, "its combiner is none of max, min, sum, mean");
-        return list;
-    }
-    add_text_step(lo, ROW_split, list, separator(fc));
-    add_step(lo, ROW_numbers, list);
-    add_step(lo, ROW_pad, list)->n = fc->raw_input_dim;
-    return list;
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(b[i]))
+            refuse(lo, "a boundary is not a finite float");
+    *f = (struct row_bucket_feature){.numbers = *numbers, .boundaries = b, .n_boundaries = n, .to = sum_of(lo, false)};
+    want_room(&lo->p->floats, numbers->n);
+    add_feature(lo, ROW_KIND_bucket, f);
 }
 
 static void lower_raw(struct row_lowering *lo)
 {
     const feature_config *fc = lo->fc;
-    bool normal = fc->max_val > fc->min_val;
-    int list = add_numbers(lo);
-    if (normal) {
-        struct row_step *st = add_step(lo, ROW_normalize, list);
-        st->least = (float)fc->min_val;
-        st->range = (float)(fc->max_val - fc->min_val);
-    }
-    if (is_text(fc->normalizer_fn))
-        add_function(lo, list);
-    if (fc->n_boundaries || (fc->num_buckets > 1 && normal)) {
-        add_buckets(lo, list);
-        add_lookup(lo, list, false);
+    struct row_numbers numbers = numbers_of(lo);
+    if (fc->n_boundaries || (fc->num_buckets > 1 && is_normal(fc))) {
+        lower_buckets(lo, &numbers);
     } else if (fc->embedding_dim) {
-        add_step(lo, ROW_positions, list);
-        add_lookup(lo, list, true);
+        struct row_projection_feature *f = NEW(lo->job, struct row_projection_feature);
+        *f = (struct row_projection_feature){.numbers = numbers, .to = sum_of(lo, true)};
+        want_room(&lo->p->floats, numbers.n);
+        add_feature(lo, ROW_KIND_projection, f);
     } else {
-        struct row_step *st = add_step(lo, ROW_copy, list);
-        st->first = lo->feature->first;
-        st->width = lo->feature->width;
+        struct row_copy_feature *f = NEW(lo->job, struct row_copy_feature);
+        *f = (struct row_copy_feature){.numbers = numbers, .first = (uint32_t)lo->feature->first};
+        add_feature(lo, ROW_KIND_copy, f);
     }
 }
 
@@ -484,18 +449,17 @@ static const char *input_separator(const struct row_lowering *lo, size_t i)
 }
 
 /* The i-th input: split if it has a separator; else one text, of a whole number if it is joined beside split ones. */
-static int add_combo_input(struct row_lowering *lo, size_t i, bool whole)
+static struct row_part part_of(struct row_lowering *lo, size_t i, bool whole)
 {
     const char *sep = input_separator(lo, i);
-    int list = add_input_text(lo, i);
-    if (*sep) {
-        if (column_type(lo, i) != TEXT_COLUMN)
-            refuse(lo, "an input of it is split, but not a STRING");
-        add_text_step(lo, ROW_split, list, sep);
-    } else if (whole && column_type(lo, i) != TEXT_COLUMN) {
-        lo->p->steps[lo->p->n_steps - 1].op = ROW_whole_text;
-    }
-    return list;
+    struct row_part part = {.input = text_input(lo, i), .set = set_of(lo, sep), .split = *sep != 0};
+    if (part.split && column_type(lo, i) != MMOE_STRING)
+        refuse(lo, "an input of it is split, but not a STRING");
+    if (whole && !part.split && part.input.text == row_functions.fixed_column)
+        part.input.text = row_functions.cut_column;
+    if (whole && !part.split && part.input.text == row_functions.bool_column)
+        part.input.text = row_functions.whole_column;
+    return part;
 }
 
 /* Of crossed inputs, those that are split come first: TensorFlow's cross puts sparse inputs before dense ones. */
@@ -503,26 +467,24 @@ static void lower_combo(struct row_lowering *lo)
 {
     const feature_config *fc = lo->fc;
     size_t n = n_inputs(lo), k = 0;
-    int *lists = NEW_ARRAY(lo->job, n, int);
+    struct row_part *parts = NEW_ARRAY(lo->job, n, struct row_part);
+    struct row_combo_feature *f = NEW(lo->job, struct row_combo_feature);
     bool join = is_text(fc->combo_join_sep), split = fc->n_combo_input_seps > 0;
+    if (n > ROW_PARTS)
+        refuse(lo, "it has more than 32 inputs");
     if (join)
         for (size_t i = 0; i < n; i++)
-            lists[k++] = add_combo_input(lo, i, split);
+            parts[k++] = part_of(lo, i, split);
     for (int pass = 0; pass < 2 && !join; pass++)
         for (size_t i = 0; i < n; i++)
             if ((*input_separator(lo, i) != 0) == (pass == 0))
-                lists[k++] = add_combo_input(lo, i, false);
-    int all = new_list(lo);
-    if (join) {
-        read_from(lo, add_text_step(lo, ROW_join, all, split ? "_X_" : fc->combo_join_sep), lists, n);
-        add_step(lo, ROW_drop_empty, all);
-        add_step(lo, ROW_hash, all)->n = fc->hash_bucket_size;
-    } else {
-        struct row_step *st = add_step(lo, ROW_cross, all);
-        st->n = fc->hash_bucket_size;
-        read_from(lo, st, lists, n);
-    }
-    add_lookup(lo, all, false);
+                parts[k++] = part_of(lo, i, false);
+    *f = (struct row_combo_feature){.part = parts, .n = (uint32_t)n, .ids = hashed_ids(fc, join), .to = sum_of(lo, false)};
+    if (join)
+        f->join = text_constant(lo, split ? "_X_" : fc->combo_join_sep);
+    if (lo->p->texts)
+        want_room(&lo->p->texts, n);
+    add_feature(lo, join ? ROW_KIND_joined : ROW_KIND_crossed, f);
 }
 
 /* ---- LookupFeature --------------------------------------------------------------------------- */
@@ -530,51 +492,47 @@ static void lower_combo(struct row_lowering *lo)
 static void lower_lookup(struct row_lowering *lo)
 {
     const feature_config *fc = lo->fc;
-    int key = add_input_text(lo, 0), map = add_input_text(lo, 1);
-    add_text_step(lo, ROW_split, map, separator(fc));
-    struct row_step *st = add_text_step(lo, ROW_select, key, fc->kv_separator);
-    st->n = fc->lookup_max_sel_elem_num > 0 ? (uint64_t)fc->lookup_max_sel_elem_num : 0;
-    read_from(lo, st, &map, 1);
-    add_step(lo, ROW_hash, key)->n = fc->hash_bucket_size;
-    add_lookup(lo, key, false);
+    struct row_lookup_feature *f = NEW(lo->job, struct row_lookup_feature);
+    f->key = text_input(lo, 0);
+    f->map = text_input(lo, 1);
+    f->set = set_of(lo, separator(fc));
+    f->pairs = set_of(lo, fc->kv_separator);
+    f->most = fc->lookup_max_sel_elem_num > 0 ? (uint64_t)fc->lookup_max_sel_elem_num : 0;
+    f->ids = hashed_ids(fc, false);
+    f->to = sum_of(lo, false);
+    add_feature(lo, ROW_KIND_lookup, f);
 }
 
 /* ---- SequenceFeature ------------------------------------------------------------------------- */
 
-/* A list of ids that knows its steps. */
-static int add_steps(struct row_lowering *lo)
+/* What turns a text into steps; where its table is, the caller knows. */
+static struct row_history history_of(struct row_lowering *lo)
 {
     const feature_config *fc = lo->fc;
-    int list = add_input_text(lo, 0);
+    struct row_history h = {.input = text_input(lo, 0), .delimiter = text_constant(lo, separator(fc)),
+                            .set = set_of(lo, fc->seq_multi_sep), .split = is_text(fc->seq_multi_sep),
+                            .ids = ids_of(lo, 64, false)};
     if (!*separator(fc))
         refuse(lo, "its separator is empty, which splits at white space");
-    add_text_step(lo, ROW_steps, list, separator(fc));
-    if (is_text(fc->seq_multi_sep))
-        add_text_step(lo, ROW_split, list, fc->seq_multi_sep);
-    add_ids(lo, list, 64);
-    if (by_number(fc)) {
-        if (fc->num_buckets < 2 || fc->max_val > fc->min_val)
-            refuse(lo, "EasyRec would not read its steps as numbers");
-        add_step(lo, ROW_range, list)->n = fc->num_buckets;
-    }
-    return list;
+    if (by_number(fc) && (fc->num_buckets < 2 || is_normal(fc)))
+        refuse(lo, "EasyRec would not read its steps as numbers");
+    h.to = sum_of(lo, false);
+    return h;
 }
 
 static void lower_sequence(struct row_lowering *lo)
 {
-    int list = add_steps(lo), table = add_feature_table(lo);
+    struct row_sequence_feature *f = NEW(lo->job, struct row_sequence_feature);
+    f->history = history_of(lo);
     const char *scope = lo->feature->shared
                             ? lo->feature->shared : arena_print(lo->arena, "%s_embedding", lo->feature->key);
     struct row_table kernel = {.names = {arena_print(lo->arena, "%s/attention/kernel", scope)},
-                           .rows = lo->fc->embedding_dim, .width = 1, .pos = lo->feature->pos};
-    struct row_step *st = add_step(lo, ROW_attend, list);
-    st->table = table;
-    st->n = (uint64_t)add_table(lo, kernel);
-    st->combiner = combiner_of(lo->fc);
-    st->first = lo->feature->first;
-    st->width = lo->feature->width;
-    if (st->combiner > COMBINE_SQRTN)
-        refuse(lo, "its combiner is none of sum, mean, sqrtn");
+                               .rows = lo->fc->embedding_dim, .width = 1, .pos = lo->feature->pos};
+    f->vector = (uint32_t)add_table(lo, kernel);
+    f->first = (uint32_t)lo->feature->first;
+    want_room(&lo->p->floats, lo->fc->embedding_dim);
+    want_room(&lo->p->doubles, lo->fc->embedding_dim);
+    add_feature(lo, ROW_KIND_sequence, f);
 }
 
 /* ---- target attention ------------------------------------------------------------------------ */
@@ -609,7 +567,7 @@ static void own_table(struct row_lowering *lo, struct feature *x)
 }
 
 /* Where the key's columns are; a key that the group does not have is computed behind the row's columns. */
-static void add_key(struct row_lowering *lo, struct target_attention *t, const char *key)
+static struct row_span key_of(struct row_lowering *lo, const char *key)
 {
     const struct feature *in_group = find_in_group(lo->f, key), *attention = lo->feature;
     struct feature *x = NEW(lo->job, struct feature);
@@ -621,33 +579,29 @@ static void add_key(struct row_lowering *lo, struct target_attention *t, const c
         lower_feature(lo, x);
         lo->feature = attention;
     }
-    t->key[t->n_keys].first = x->first;
-    t->key[t->n_keys++].width = x->width;
-    t->key_width += x->width;
+    return (struct row_span){(uint32_t)x->first, (uint32_t)x->width};
 }
 
-static struct history add_history(struct row_lowering *lo, const char *key, const char *group)
+/* Its columns are `first` and following of a step's. */
+static struct row_history member_history(struct row_lowering *lo, const char *key, const char *group, uint32_t first)
 {
     const struct feature *attention = lo->feature;
     struct feature *x = NEW(lo->job, struct feature);
     *x = *find_member(lo->f, key);
     const char *column = x->column;
-    bool shared = x->shared != NULL;
     own_table(lo, x);
+    x->first = (int)first;
     lo->feature = x;
     lo->fc = (const feature_config *)x->config;
-    struct history h = {.list = add_steps(lo), .table = add_feature_table(lo), .width = (int)lo->fc->embedding_dim,
-                        .combiner = combiner_of(lo->fc)};
-    if (!shared)
-        lo->p->tables[h.table].names[1] = arena_print(lo->arena, "%s/%s/embedding_weights", group, column);
-    if (h.combiner > COMBINE_SQRTN)
-        refuse(lo, "its combiner is none of sum, mean, sqrtn");
+    struct row_history h = history_of(lo);
+    if (!x->shared)
+        lo->p->tables[h.to.table].names[1] = arena_print(lo->arena, "%s/%s/embedding_weights", group, column);
     lo->feature = attention;
     return h;
 }
 
 /* The tables of a dense layer: kernel, then bias. */
-static int add_layer_tables(struct row_lowering *lo, const char *name, int in, int out)
+static uint32_t add_layer_tables(struct row_lowering *lo, const char *name, int in, int out)
 {
     struct row_table kernel = {.names = {arena_print(lo->arena, "%s/kernel", name)}, .rows = (uint64_t)in, .width = out,
                                .pos = lo->feature->pos};
@@ -655,51 +609,74 @@ static int add_layer_tables(struct row_lowering *lo, const char *name, int in, i
                              .pos = lo->feature->pos};
     int first = add_table(lo, kernel);
     add_table(lo, bias);
-    return first;
+    return (uint32_t)first;
 }
 
-/* Keys and histories of all maps; of auxiliary histories EasyRec keeps those of the last map alone. */
-static void add_maps(struct row_lowering *lo, struct target_attention *t, const Easyrec__SeqAttGroupConfig *g)
+/* Keys and histories of all maps; of auxiliary histories EasyRec keeps those of the last map alone. How wide all keys
+   are. */
+static int add_maps(struct row_lowering *lo, struct row_target_feature *t, const Easyrec__SeqAttGroupConfig *g)
 {
-    size_t keys = 0, histories = 0;
+    size_t n_keys = 0, n_histories = 0;
+    int key_width = 0;
     for (size_t i = 0; i < g->n_seq_att_map; i++) {
-        keys += g->seq_att_map[i]->n_key;
-        histories += g->seq_att_map[i]->n_hist_seq + g->seq_att_map[i]->n_aux_hist_seq;
+        n_keys += g->seq_att_map[i]->n_key;
+        n_histories += g->seq_att_map[i]->n_hist_seq + g->seq_att_map[i]->n_aux_hist_seq;
     }
-    t->key = arena_array(lo->arena, keys, sizeof *t->key);
-    t->history = NEW_ARRAY(lo->job, histories, struct history);
+    struct row_span *key = NEW_ARRAY(lo->job, n_keys, struct row_span);
+    struct row_history *history = NEW_ARRAY(lo->job, n_histories, struct row_history);
+    t->key = key;
+    t->history = history;
     for (size_t i = 0; i < g->n_seq_att_map; i++) {
         const Easyrec__SeqAttMap *m = g->seq_att_map[i];
-        for (size_t k = 0; k < m->n_key; k++)
-            add_key(lo, t, m->key[k]);
+        for (size_t k = 0; k < m->n_key; k++) {
+            key[t->n_keys] = key_of(lo, m->key[k]);
+            key_width += (int)key[t->n_keys++].width;
+        }
         for (size_t k = 0; k < m->n_hist_seq; k++) {
-            t->history[t->n_histories] = add_history(lo, m->hist_seq[k], text_of(g->group_name));
-            t->width += t->history[t->n_histories++].width;
+            history[t->n_histories] = member_history(lo, m->hist_seq[k], text_of(g->group_name), t->width);
+            t->width += history[t->n_histories++].to.width;
         }
     }
     const Easyrec__SeqAttMap *last = g->seq_att_map[g->n_seq_att_map - 1];
-    for (size_t k = 0; k < last->n_aux_hist_seq; k++)
-        t->history[t->n_histories + t->n_auxiliary++] = add_history(lo, last->aux_hist_seq[k], text_of(g->group_name));
+    for (size_t k = 0; k < last->n_aux_hist_seq; k++) {
+        struct row_history *h = &history[t->n_histories + t->n_others++];
+        *h = member_history(lo, last->aux_hist_seq[k], text_of(g->group_name), t->more);
+        t->more += h->to.width;
+    }
+    if (t->n_histories + t->n_others > ROW_PARTS)
+        refuse(lo, "it has more than 32 histories");
+    return key_width;
+}
+
+/* Floats: see target_floats() in templates/rows.c. */
+static void want_target_room(struct row_program *p, const struct row_target_feature *t, size_t key_width)
+{
+    size_t pairs = (size_t)ROW_STEPS * 4 * t->width;
+    pairs = pairs > key_width ? pairs : key_width;
+    want_room(&p->floats, 2 * (size_t)t->width + pairs + ROW_STEPS * (1 + (size_t)t->width + t->more));
+    want_room(&p->doubles, (size_t)t->width + t->more);
 }
 
 static void lower_target(struct row_lowering *lo, const Easyrec__SeqAttGroupConfig *g)
 {
-    struct target_attention *t = NEW(lo->job, struct target_attention);
-    *t = (struct target_attention){.key_layer = -1, .step_layer = -1, .keep_key = g->need_key_feature};
+    struct row_target_feature *t = NEW(lo->job, struct row_target_feature);
+    *t = (struct row_target_feature){.key_layer = ROW_NO_LAYER, .step_layer = ROW_NO_LAYER,
+                                     .keep_key = g->need_key_feature, .first = (uint32_t)lo->feature->first};
     const char *name = arena_print(lo->arena, "seq_dnn%s", text_of(g->group_name));
-    add_maps(lo, t, g);
-    if (t->key_width != t->width && (g->transform_dnn || t->key_width > t->width)) {
-        t->key_layer = add_layer_tables(lo, arena_print(lo->arena, "sequence_key_transform_layer_%s", name),
-                                        t->key_width, t->width);
-        t->step_layer = add_layer_tables(lo, arena_print(lo->arena, "sequence_fea_transform_layer_%s", name),
-                                         t->width, t->width);
+    int key_width = add_maps(lo, t, g), width = (int)t->width;
+    if (key_width != width && (g->transform_dnn || key_width > width)) {
+        t->key_layer = add_layer_tables(lo, arena_print(lo->arena, "sequence_key_transform_layer_%s", name), key_width,
+                                        width);
+        t->step_layer = add_layer_tables(lo, arena_print(lo->arena, "sequence_fea_transform_layer_%s", name), width,
+                                         width);
     }
-    t->original = lower_seq_dnn(lo->job, lo->c, g->seq_dnn ? &g->seq_dnn->base : NULL, name, 4 * t->width,
-                                &lo->batch_norms);
-    struct row_step *st = add_step(lo, ROW_target, t->history[0].list);
-    st->target = t;
-    st->first = lo->feature->first;
-    st->width = lo->feature->width;
+    struct row_network *network = &lo->p->networks[lo->p->n_networks++];
+    network->original = lower_seq_dnn(lo->job, lo->c, g->seq_dnn ? &g->seq_dnn->base : NULL, name, 4 * width,
+                                      &lo->batch_norms);
+    t->network = run_row_network;
+    t->self = network;
+    want_target_room(lo->p, t, (size_t)key_width);
+    add_feature(lo, ROW_KIND_target, t);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -726,22 +703,38 @@ static void lower_feature(struct row_lowering *lo, const struct feature *x)
 /* EasyRec's variational dropout: a trained number a feature, or a column, scales what is not target attention. */
 static void add_scale(struct row_lowering *lo, const Easyrec__VariationalDropoutLayer *v)
 {
-    int n = 0, features = 0;
-    int *number = NEW_ARRAY(lo->job, (size_t)lo->p->width, int);
+    struct row_scale_feature *f = NEW(lo->job, struct row_scale_feature);
+    int n = 0, features = 0, *logit = NEW_ARRAY(lo->job, (size_t)lo->p->width, int);
+    for (int j = 0; j < lo->p->width; j++)
+        logit[j] = -1;
     for (int i = 0; i < lo->f->n_features; i++) {
         const struct feature *x = &lo->f->feature[i];
         if (x->config->descriptor != &easyrec__feature_config__descriptor)
             continue;
         for (int j = 0; j < x->width; j++, n++)
-            number[n] = v->embedding_wise_variational_dropout ? n : features;
+            logit[x->first + j] = v->embedding_wise_variational_dropout ? n : features;
         features++;
     }
     struct row_table logits = {.names = {"logit_p", "backbone/logit_p"}, .pos = lo->f->feature[0].pos,
-                               .rows = (uint64_t)(v->embedding_wise_variational_dropout ? n : features)};
-    struct row_step *st = add_step(lo, ROW_scale, 0);
-    st->table = add_table(lo, logits);
-    st->width = n;
-    read_from(lo, st, number, (size_t)n);
+                               .rows = (uint64_t)(v->embedding_wise_variational_dropout ? n : features),
+                               .logit = logit, .n_scales = lo->p->width};
+    f->table = (uint32_t)add_table(lo, logits);
+    f->width = (uint32_t)lo->p->width;
+    add_feature(lo, ROW_KIND_scale, f);
+}
+
+uint64_t table_floats(const struct row_table *t)
+{
+    return t->logit ? (uint64_t)t->n_scales : t->rows * (uint64_t)(t->width ? t->width : 1);
+}
+
+/* Tables begin at multiples of a cache line. */
+static void lay_tables(struct row_program *p)
+{
+    for (int i = 0; i < p->n_tables; i++) {
+        p->tables[i].at = p->table_floats;
+        p->table_floats += (table_floats(&p->tables[i]) + 15) / 16 * 16;
+    }
 }
 
 struct row_program *lower_rows(struct job *job, const struct config *c, const struct features *f)
@@ -752,11 +745,13 @@ struct row_program *lower_rows(struct job *job, const struct config *c, const st
     struct row_lowering lo = {.job = job, .arena = &job->arena, .c = c, .f = f, .p = NEW(job, struct row_program),
                               .top = (const Easyrec__EasyRecConfig *)c->message};
     lo.p->width = f->width;
+    lo.p->networks = NEW_ARRAY(job, (size_t)f->n_features, struct row_network);
     describe_file(&lo);
-    add_columns(&lo);
+    add_fields(&lo);
     for (int i = 0; i < f->n_features; i++)
         lower_feature(&lo, &f->feature[i]);
     if (lo.top->model_config->variational_dropout)
         add_scale(&lo, lo.top->model_config->variational_dropout);
+    lay_tables(lo.p);
     return job->errors == errors ? lo.p : NULL;
 }

@@ -24,7 +24,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "../runtime/mmoe.h"
 #include "../templates/expr.h"
+#include "../templates/rows.h"
 
 #define MMOEC_VERSION "0.1.0"
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
@@ -41,6 +43,7 @@ struct arena {
 
 void *arena_alloc(struct arena *a, size_t bytes);                 /* zeroed, aligned to 16; never NULL */
 void *arena_array(struct arena *a, size_t n, size_t size);        /* n * size with an overflow check */
+void *arena_aligned(struct arena *a, size_t bytes);               /* aligned to 64 */
 char *arena_print(struct arena *a, const char *format, ...) PRINTF_LIKE(2, 3);
 char *arena_vprint(struct arena *a, const char *format, va_list args);
 char *arena_copy(struct arena *a, const char *text, size_t length);     /* adds the final NUL */
@@ -111,6 +114,9 @@ void warning(struct job *job, struct pos pos, const char *tag, const char *hint,
     PRINTF_LIKE(5, 6);
 void note(struct job *job, struct pos pos, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* What a job of its own that did a part of this one had to say; its sources' texts must be this job's. */
+void tell_of(struct job *job, const struct job *part);
+
 struct pos in_file(struct job *job, const char *name);      /* a place: the file as a whole */
 /* The message as the terminal shows it, picture and hint included; bytes that are not printable are escaped. */
 void show_message(const struct message *m, bool colour, FILE *to);
@@ -143,6 +149,10 @@ const struct source *read_source(struct job *job, const char *path);    /* the w
 bool write_file(struct job *job, const char *path, const void *bytes, size_t length);
 /* The same without a message: NULL, or why it failed. */
 const char *try_write_file(struct job *job, const char *path, const void *bytes, size_t length);
+/* A file that is not in memory as a whole: its head, then what next(self) gives until it returns false, also after an
+   error; the head is written once more then, as it is at the end. */
+bool write_parts(struct job *job, const char *path, void *head, size_t length,
+                 bool (*next)(struct job *job, void *self, const void **bytes, size_t *n), void *self);
 void close_files(struct job *job);
 /* A directory of our own below $TMPDIR, and a name in it for a file that may be made there; NULL after an error. Both
    are removed with the job, or earlier, down to what job->temporaries was. */
@@ -380,12 +390,10 @@ struct feature {
     const char *shared;             /* the name of a table that other features use, too; or NULL */
 };
 
-enum column_type { TEXT_COLUMN, INT32_COLUMN, INT64_COLUMN, FLOAT_COLUMN, DOUBLE_COLUMN, BOOL_COLUMN };
-
 /* A column of the data: an input_field of data_config. */
 struct row_column {
     const char *name;
-    enum column_type type;
+    enum mmoe_field_type type;
     const char *fallback;           /* default_val; "" if there is none */
     bool label;
     struct pos pos;
@@ -459,105 +467,96 @@ bool eval(struct job *job, const struct model *m, const float *x, size_t rows, d
 
 /* ---- lower_rows.c, tables.c, csv.c, rows.c: from a row's columns to the experts' input --------------------------- */
 
-/* What a row has in one column. */
+/* What a row has in one column: that of its type counts. */
 struct row_cell {
-    const char *text;               /* TEXT_COLUMN: [length] bytes */
-    size_t length;
-    int64_t whole;                  /* INT32_COLUMN, INT64_COLUMN, BOOL_COLUMN */
-    double number;                  /* FLOAT_COLUMN (a float32), DOUBLE_COLUMN */
+    struct mmoe_text text;
+    int64_t whole;                  /* of INT32, INT64 and BOOL */
+    float single;
+    double number;
 };
 
-enum row_op {
-#define ROW_OP(name, about) ROW_##name,
-#include "row_ops.def"
-#undef ROW_OP
-    N_ROW_OPS
+enum row_kind {
+#define ROW_FEATURE(name, type) ROW_KIND_##name,
+#include "../templates/rows.def"
+#undef ROW_FEATURE
+    N_ROW_KINDS
 };
 
-enum combiner { COMBINE_SUM, COMBINE_MEAN, COMBINE_SQRTN, COMBINE_MAX, COMBINE_MIN };
-
-/* A history: the steps of a list, looked up and combined within each step. */
-struct history {
-    int list, table, width;
-    enum combiner combiner;
+/* What the constants of features point at: functions of templates/rows.c, and what generated files call them. */
+struct row_functions {
+#define ROW_FUNCTION(type, name) row_##type *name;
+#include "../templates/rows.def"
+#undef ROW_FUNCTION
 };
+extern const struct row_functions row_functions;
+row_float_function *row_function_named(const char *name);      /* "log1p"; NULL: there is none */
+typedef void row_any_function(void);
+const char *row_function_name(row_any_function *function);     /* "text_column", "fn_log1p"; NULL for NULL */
 
-/* Softmax over steps of a network of (key, step, key - step, key * step), times the steps. */
-struct target_attention {
-    struct {
-        int first, width;           /* columns of the row */
-    } *key;
-    int n_keys;
-    struct history *history;        /* those the network sees, then auxiliary ones */
-    int n_histories, n_auxiliary;
-    int key_width, width;           /* of all keys, of all histories that the network sees */
-    int key_layer, step_layer;      /* tables of a kernel, then its bias: dense layers of keys and steps; -1: none */
-    bool keep_key;
-    const struct model *original, *model;   /* the network; bound, passes done */
-    struct engine *engine;
-};
-
-struct word_id {
-    const char *text;
-    size_t length;
-    int id;
-};
-
-/* One operation of row_ops.def, which says what fields count. */
-struct row_step {
-    enum row_op op;
-    int list;                       /* which it makes or changes */
-    int *from;                      /* other lists */
-    int n_from;
-    int column;
-    const char *text;               /* a separator, [length] bytes */
-    size_t length;
-    uint64_t n;
-    float least, range;             /* normalize */
-    double (*function)(double);     /* apply */
-    const float *boundaries;        /* bucketize: [n] */
-    const struct word_id *words;    /* find: [n], by bytes */
-    enum combiner combiner;
-    bool weighted;                  /* lookup: by the items' numbers */
-    int table;                      /* lookup; attend: its vector's is the next */
+/* One feature; `constants` is a struct of templates/rows.h, as the kind's row of rows.def says. */
+struct row_feature {
+    enum row_kind kind;
+    const void *constants;
+    const char *key;                /* EasyRec's, for comments */
     int first, width;               /* the columns it writes */
-    struct target_attention *target;
-    const char *feature;            /* whose step it is, for messages */
+};
+
+/* The network of a target attention, ready to run: a small model of its own. */
+struct row_network {
+    const struct model *original, *model;   /* lowered; bound, passes done */
+    struct engine *engine;
 };
 
 /* Numbers of the checkpoint that rows need: an embedding table [rows][width]. */
 struct row_table {
     const char *names[4];           /* where it may be, the likeliest first; NULL-terminated */
-    const char *old_name;           /* its name up to EasyRec 0.5.7, or NULL */
     uint64_t rows;
     int width;                      /* 0: a vector of `rows` numbers */
+    const int *logit;               /* [n_scales]: the table is 1 - sigmoid of these of its numbers, 1 for -1; or NULL */
+    int n_scales;
+    uint64_t at;                    /* floats before it where all tables lie in a row */
     struct pos pos;
-    const struct tensor *tensor;    /* these two: set by bind_tables */
-    const float *numbers;
+    const struct tensor *tensor;    /* set by bind_table_names */
+    const float *numbers;           /* set by bind_tables */
 };
 
-/* The steps that make a row of the experts' input, in order; the experts' part needs none of this. */
+/* The features that make a row of the experts' input, in order; the experts' part needs none of this. */
 struct row_program {
-    const struct row_column *column;
-    struct row_cell *fallback;          /* a column's content where it is empty or absent */
-    bool *used;                     /* is a column needed? */
+    struct mmoe_lines lines;        /* of files */
+    struct mmoe_field *fields;      /* those of lines */
+    struct mmoe_column *columns;    /* [n_columns]: what features read */
     int n_columns;
-    struct row_step *steps;
-    int n_steps, room_steps;
-    int n_lists;
+    struct row_feature *features;
+    int n_features, room_features;
     struct row_table *tables;
     int n_tables, room_tables;
+    uint64_t table_floats;          /* of all, each from a multiple of 16 on */
+    struct row_network *networks;
+    int n_networks;
     int width, more_columns;        /* behind the row's: keys of target attention that the group does not have */
-    char separator;                 /* the file's */
-    bool quotes, quoted_separators; /* may a field stand in quotes, and separators in them? */
-    bool skip_header;               /* the first line of a file holds no row */
+    size_t texts, floats, doubles;  /* room that a feature needs at most; texts: of ROW_TEXT_ROOM bytes */
 };
 
 /* NULL after an error: what cannot be computed from rows is said. */
 struct row_program *lower_rows(struct job *job, const struct config *c, const struct features *f);
-/* Finds and reads the tables, opens the networks of target attention; after success or not, close_rows. */
+/* Finds the tables and checks their shapes. */
+bool bind_table_names(struct job *job, struct row_program *p, const struct tensors *ts);
+/* The same, and reads them, opens the networks of target attention; after success or not, close_rows. */
 bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts);
+uint64_t table_floats(const struct row_table *t);
+bool read_row_table(struct job *job, const struct row_table *t, float *to);        /* [table_floats(t)], of one that has its tensor */
 void close_rows(struct row_program *p);                 /* NULL: nothing */
+
+/* After bind_tables. x [n][p->width], status [n]; scratch, aligned to 64: rows_scratch(p) bytes. A bad row is zeros. */
+size_t rows_scratch(const struct row_program *p);
+void run_rows(const struct row_program *p, const struct mmoe_values *values, size_t n, float *x,
+              struct mmoe_row_status *status, void *scratch);
+/* The same, then the model's scores: y [n][outputs], NaN for a bad row. scratch: rows_scratch(p) bytes, then those that
+   m->score needs. */
+void score_rows_by(const struct row_program *p, const struct mmoe_model *m, const struct mmoe_values *values, size_t n,
+                   float *y, struct mmoe_row_status *status, void *scratch);
+/* As constants have it: a target attention's network, `self` a struct row_network. */
+void run_row_network(const struct rows *r, const void *self, const float *u, size_t steps, float *a);
 
 /* Why a row is bad: the column or feature, and what it has. */
 struct row_fault {
@@ -568,9 +567,9 @@ struct row_fault {
 
 struct csv;
 /* `paths`: a file, files by commas, or - for standard input. `header`: first lines name the columns. */
-struct csv *open_csv(struct job *job, const struct row_program *p, const char *paths, bool header);
+struct csv *open_csv(struct job *job, const struct mmoe_lines *lines, const char *paths, bool header);
 enum csv_answer { CSV_ROW, CSV_END, CSV_FAILED };
-/* The next row's cells, which live until the next call; a line that is no row has a fault. */
+/* The next row's cells [n_fields], which live until the next call; a line that is no row has a fault. */
 enum csv_answer read_csv(struct csv *csv, struct row_cell *cells, struct row_fault *fault);
 struct pos csv_place(const struct csv *csv);            /* of the row read last */
 /* Bytes whose rows were given, and of all files; total 0: one of them is no regular file. */
@@ -578,12 +577,27 @@ struct extent {
     uint64_t done, total;
 };
 struct extent csv_extent(const struct csv *csv);
+bool read_fallback(const struct mmoe_field *f, struct row_cell *to);    /* false: it is not what the type needs */
 
-struct row_state;
-/* After bind_tables. */
-struct row_state *open_rows(struct job *job, const struct row_program *p);
-/* x [p->width]. What is kept grows to what the largest row needs. */
-void run_row(struct row_state *s, const struct row_cell *cells, float *x, struct row_fault *fault);
+/* Rows of a file that are read together. */
+#define BLOCK_ROWS 256
+struct row_block {
+    size_t n;
+    struct row_cell *cells;         /* [n][n_fields]; a bad line's are the defaults */
+    struct mmoe_values *values;     /* those of the cells that the model reads */
+    struct row_fault fault[BLOCK_ROWS];
+    struct pos place[BLOCK_ROWS];
+    struct text texts;              /* what the cells point to */
+};
+
+struct row_block *new_row_block(struct job *job, const struct mmoe_lines *lines);
+bool read_row_block(struct csv *csv, struct row_block *b);      /* n is 0 at the end; false after an error */
+/* Where row 0 of `cells` [rows][n_fields] has the model's columns. */
+void row_values(const struct mmoe_lines *lines, const struct row_cell *cells, struct mmoe_values *values);
+/* What a status says, with the bad cell's text if its column is one. */
+struct row_fault row_fault(const struct mmoe_lines *lines, const struct row_cell *cells, struct mmoe_row_status status);
+/* The faults of rows [b->n] that had none. */
+void take_statuses(struct row_block *b, const struct mmoe_lines *lines, const struct mmoe_row_status *status);
 /* Says what is wrong with a row; if others go on without it, as a warning. */
 void blame_row(struct job *job, struct pos pos, const struct row_fault *f, bool keep_going);
 
@@ -728,6 +742,8 @@ void explain_plan(struct job *job, const struct plan *p, const struct model *ori
 struct weights {
     const float *numbers;           /* [plan->weight_floats], aligned to 64 */
     unsigned char digest[32];
+    const float *tables;            /* [table_floats] of a program of rows; NULL: they are apart */
+    unsigned char tables_digest[32];
     char *file;                     /* the numbers with room for a weights file's head before them */
     size_t file_bytes;
 };
@@ -777,8 +793,9 @@ int check_scores(score_function *score, const void *weights, const uint32_t *exp
 struct generated {
     struct text c, h;
     struct text proof;              /* the driver that --proof asked for; empty without */
-    const void *weights_file;       /* NULL: the weights are in the C text */
-    size_t weights_bytes;
+    void *weights_file;             /* NULL: the weights are in the C text */
+    size_t weights_bytes;           /* without the tables of rows */
+    const struct row_program *rows; /* whose tables follow, or NULL */
 };
 
 /* What the banner says about where everything came from. */
@@ -789,6 +806,7 @@ struct provenance {
     unsigned char config_digest[32];
     const char *checkpoint;
     const struct features *features;
+    const char *no_rows;            /* why it takes no rows, or NULL */
     const struct model *original;   /* before the passes */
 };
 
@@ -803,20 +821,36 @@ struct word {
     const char *name, *value;
 };
 /* Adds a chunk of a template, its words replaced; `isa`: what functions of math.h end in, NULL outside of kernels. */
+void template_copy(struct text *to, const char *file, const char *chunk);      /* as it stands, without words */
 void template_add(struct job *job, struct text *to, const char *file, const char *chunk, const char *isa,
                   const struct word *words, int n_words);
 /* Adds functions of math.h and what they call. */
 void math_add(struct job *job, struct text *to, const char *const *functions, int n, const char *isa);
 
+const char *quoted_text(struct job *job, const char *bytes, size_t n);  /* a string literal */
 const char *comment_text(struct job *job, const char *text);    /* the user's text, safe inside a comment */
 const char *hex(struct job *job, const unsigned char digest[32]);
 void add_banner(struct job *job, const struct plan *p, const struct weights *w, const struct provenance *from,
                 struct text *to);
-const char *add_weights(struct job *job, const struct plan *p, const struct weights *w, struct text *to);     /* their C name */
-void fill_weights_file(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e);
+/* Weights, and tables [floats] of rows, as C text; their C name. */
+const char *add_weights(struct job *job, const struct plan *p, const struct weights *w, struct text *to);
+const char *add_tables(struct job *job, const struct plan *p, const struct weights *w, uint64_t floats, struct text *to);
+/* rows NULL: it takes none. */
+void fill_weights_file(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e,
+                       const struct row_program *rows);
+bool write_weights(struct job *job, const char *path, const struct generated *g);       /* of one that has a weights_file */
+/* The tables of rows in one piece, for C text. */
+bool gather_tables(struct job *job, const struct row_program *p, struct weights *w);
+
+/* emit_rows.c: what makes the input from rows. NULL, or why generated code cannot: */
+const char *why_not_in_c(const struct row_program *p);
+void add_row_code(struct job *job, const struct row_program *p, const char *name, struct text *to);
+void add_row_struct(struct job *job, const struct row_program *p, const char *name, struct text *to);
+const char *row_table_list(struct job *job, const struct row_program *p);
+void row_structure(struct job *job, const struct row_program *p, unsigned char digest[32]);
 
 struct generated *emit(struct job *job, const struct plan *p, const struct weights *w, const struct expected *e,
-                       const struct provenance *from);
+                       const struct provenance *from, const struct row_program *rows);
 
 /* ---- jit.c: the plan as machine code, made in memory by libtcc ------------------------------------------------------ */
 
@@ -865,7 +899,6 @@ void write_cache(struct job *job, const struct cache *c, const struct plan *p, s
 /* ---- live.c: a model that serves in this process ---------------------------------------------------------------------- */
 
 struct network;
-struct mmoe_model;                  /* runtime/mmoe.h */
 /* `engine`: "jit" or "walk", with "-avx2" and so on; NULL: jit if it can run, else walk. Its scores have been checked.
    Belongs to the job until take_live(). NULL after an error. */
 struct live *open_live(struct job *job, const struct network *n, const char *engine);
@@ -921,9 +954,11 @@ bool build_library(struct job *job, const struct generated *g, const char *file_
 struct engine;
 /* `name`: "jit" and "walk" (the best instruction set), "jit-avx2", "walk-avx2" and so on, "aot", "reference"; NULL: jit
    if it can run, else walk. NULL after an error. */
-struct engine *open_engine(struct job *job, const struct network *n, const char *name);
+struct engine *open_engine(struct job *job, struct network *n, const char *name);
 struct engine *open_so(struct job *job, const char *path);                     /* a compiled model */
 void close_engine(struct engine *e);
+const struct mmoe_model *engine_record(const struct engine *e);        /* NULL: the reference */
+const struct mmoe_lines *engine_lines(const struct engine *e);         /* of files of rows; NULL: it takes no rows */
 int engine_inputs(const struct engine *e);
 int engine_outputs(const struct engine *e);
 /* Names: "probs_grade[0]", "avx2"; those of a compiled file end with close_engine. */
@@ -931,6 +966,9 @@ const char *engine_column(struct job *job, const struct engine *e, int column);
 const char *engine_isa(const struct engine *e);
 const char *engine_name(const struct engine *e);        /* "jit", "the compiled file" */
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y);
+/* Rows of an engine that takes some: their columns [of its lines]; status [rows]. */
+bool run_engine_rows(struct job *job, struct engine *e, const struct mmoe_values *values, size_t rows, float *y,
+                     struct mmoe_row_status *status);
 
 /* ---- measure.c, limits.c: time, and what the machine can do at most -------------------------------------------- */
 
@@ -999,6 +1037,7 @@ struct options {
     const char *cache;              /* directory for packed weights; "": beside the checkpoint; NULL: none */
     bool proof;                     /* compile: write OUT_proof.c, too */
     bool header, keep_going;        /* of --rows */
+    const char *from;               /* "rows", "features": what generated code takes; NULL: rows if that costs little */
 };
 
 /* Everything that is known of a model once it was read. */
@@ -1008,6 +1047,8 @@ struct network {
     const struct tensors *tensors;  /* NULL: none was needed and none found */
     const struct model *original;   /* as EasyRec means it, all outputs; bound if there are tensors */
     const struct model *model;      /* outputs selected, passes done */
+    const struct row_program *rows; /* what makes the input from rows, names bound; NULL: generated code takes none, */
+    const char *no_rows;            /* and why; NULL: nobody asked */
     const char *config_path, *checkpoint;
     struct provenance from;
 };
@@ -1019,7 +1060,7 @@ double now(void);                                               /* milliseconds 
 struct network *read_network(struct job *job, bool with_weights);       /* without: tensors only if they are there */
 /* With weights whose numbers were not read yet: pack reads and checks all that it packs. */
 struct network *read_for_serving(struct job *job);
-struct generated *compile(struct job *job, const struct network *n);
+struct generated *compile(struct job *job, struct network *n);
 /* The commands: false after an error. What they have to say stands in `to`, or was written to the file -o names. */
 bool do_compile(struct job *job, struct text *to);
 bool do_inspect(struct job *job, struct text *to);
@@ -1034,7 +1075,8 @@ void random_rows(float *x, size_t n);                                   /* about
 struct mmoec_watch;
 struct mmoec_watch_options;
 bool start_watch(struct job *job, const struct mmoec_watch_options *options, struct mmoec_watch **watch);
-struct row_program *read_row_program(struct job *job, const struct network *n);        /* bound, for close_rows; NULL after an error */
+/* Of a network with tensors: what makes its input from rows, bound; for close_rows. NULL after an error. */
+struct row_program *read_row_program(struct job *job, const struct network *n);
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */
 extern const char *const dump_stages[];                 /* what --dump takes; NULL-terminated */

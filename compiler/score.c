@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK 256                   /* rows read, scored and written at once */
-
 static bool ends_in(const char *text, const char *suffix)
 {
     size_t n = strlen(text), k = strlen(suffix);
@@ -88,7 +86,7 @@ bool do_compile(struct job *job, struct text *to)
     if (good && g->proof.length)
         good = write_file(job, arena_print(&job->arena, "%s_proof.c", stem), g->proof.data, g->proof.length);
     if (good && g->weights_file)
-        good = write_file(job, arena_print(&job->arena, "%s.weights", stem), g->weights_file, g->weights_bytes);
+        good = write_weights(job, arena_print(&job->arena, "%s.weights", stem), g);
     return good && write_depfile(job, n, so ? output : c, stem);
 }
 
@@ -130,17 +128,17 @@ static bool write_rows(FILE *to, struct text *t, const float *y, size_t rows, in
 static bool score_rows(struct job *job, struct engine *e, const struct npy *x_file, FILE *to, bool npy)
 {
     size_t in = (size_t)engine_inputs(e), out = (size_t)engine_outputs(e);
-    double *wide = NEW_ARRAY(job, BLOCK * in, double);
-    void *room = NEW_ARRAY(job, BLOCK * in, double);
-    float *x = NEW_ARRAY(job, BLOCK * in, float), *y = NEW_ARRAY(job, BLOCK * out, float);
+    double *wide = NEW_ARRAY(job, BLOCK_ROWS * in, double);
+    void *room = NEW_ARRAY(job, BLOCK_ROWS * in, double);
+    float *x = NEW_ARRAY(job, BLOCK_ROWS * in, float), *y = NEW_ARRAY(job, BLOCK_ROWS * out, float);
     struct text t = {.arena = &job->arena};
     if (npy)
         print_npy_header(&t, x_file->rows, out);
     else
         add_header(job, e, &t);
     bool written = fwrite(t.data, 1, t.length, to) == t.length;
-    for (uint64_t r = 0; written && r < x_file->rows; r += BLOCK) {
-        size_t rows = x_file->rows - r < BLOCK ? (size_t)(x_file->rows - r) : BLOCK;
+    for (uint64_t r = 0; written && r < x_file->rows; r += BLOCK_ROWS) {
+        size_t rows = x_file->rows - r < BLOCK_ROWS ? (size_t)(x_file->rows - r) : BLOCK_ROWS;
         if (!read_npy_rows(job, x_file, r, rows, wide, room))
             return false;
         for (size_t i = 0; i < rows * in; i++)
@@ -163,50 +161,27 @@ struct row_scorer {
     struct job *job;
     struct engine *e;
     struct csv *csv;
-    struct row_state *state;
-    struct row_cell *cells;
     struct progress *progress;
-    float *x, *y;                   /* [BLOCK][inputs], [BLOCK][outputs] */
-    bool bad[BLOCK];
-    size_t in, out;
+    struct row_block *block;
+    float *y;                       /* [BLOCK_ROWS][outputs] */
+    size_t out;
     uint64_t rows, bad_rows;        /* so far */
     struct text t;
 };
 
-struct row_program *read_row_program(struct job *job, const struct network *n)
+/* Says which rows are bad; false if the others are not wanted then. */
+static bool tell_faults(struct row_scorer *s)
 {
-    struct row_program *p = lower_rows(job, n->config, n->features);
-    if (bind_tables(job, p, n->tensors))
-        return p;
-    close_rows(p);
-    return NULL;
-}
-
-/* Fills a block; how many rows it has, -1 after an error. */
-static int fill_block(struct row_scorer *s)
-{
-    int n = 0;
-    for (; n < BLOCK; n++) {
-        float *x = s->x + (size_t)n * s->in;
-        struct row_fault fault;
-        enum csv_answer answer = read_csv(s->csv, s->cells, &fault);
-        if (answer == CSV_FAILED)
-            return -1;
-        if (answer == CSV_END)
-            return n;
-        if (!fault.why)
-            run_row(s->state, s->cells, x, &fault);
-        s->bad[n] = fault.why != NULL;
-        if (!fault.why)
+    bool keep = s->job->options->keep_going;
+    for (size_t r = 0; r < s->block->n; r++) {
+        if (!s->block->fault[r].why)
             continue;
-        bool keep = s->job->options->keep_going;
         if (s->bad_rows++ < MOST_BAD_ROWS)
-            blame_row(s->job, csv_place(s->csv), &fault, keep);
+            blame_row(s->job, s->block->place[r], &s->block->fault[r], keep);
         if (!keep)
-            return -1;
-        memset(x, 0, s->in * sizeof *x);
+            return false;
     }
-    return n;
+    return true;
 }
 
 static void add_empty_row(struct text *to, size_t outputs)
@@ -217,16 +192,17 @@ static void add_empty_row(struct text *to, size_t outputs)
 }
 
 /* A bad row is a line of empty cells, or NaN. */
-static bool write_block(struct row_scorer *s, FILE *to, size_t rows, bool npy)
+static bool write_block(struct row_scorer *s, FILE *to, bool npy)
 {
     s->t.length = 0;
-    for (size_t r = 0; r < rows; r++) {
+    for (size_t r = 0; r < s->block->n; r++) {
+        const bool bad = s->block->fault[r].why != NULL;
         float *y = s->y + r * s->out;
-        for (size_t j = 0; npy && s->bad[r] && j < s->out; j++)
+        for (size_t j = 0; npy && bad && j < s->out; j++)
             y[j] = NAN;
         if (npy)
             text_add(&s->t, (const char *)y, s->out * sizeof *y);
-        else if (s->bad[r])
+        else if (bad)
             add_empty_row(&s->t, s->out);
         else
             add_rows(&s->t, y, 1, (int)s->out);
@@ -253,17 +229,21 @@ static void tell_progress(const struct row_scorer *s)
 
 static bool score_blocks(struct row_scorer *s, FILE *to, bool npy)
 {
+    struct mmoe_row_status status[BLOCK_ROWS];
     bool written = write_head(s, to, npy, 0);
-    for (int rows; written;) {
+    while (written) {
         tell_progress(s);
-        if ((rows = fill_block(s)) < 0)
+        if (!read_row_block(s->csv, s->block))
             return false;
-        if (rows == 0)
+        if (s->block->n == 0)
             break;
-        if (!run_engine(s->job, s->e, s->x, (size_t)rows, s->y))
+        if (!run_engine_rows(s->job, s->e, s->block->values, s->block->n, s->y, status))
             return false;
-        written = write_block(s, to, (size_t)rows, npy);
-        s->rows += (uint64_t)rows;
+        take_statuses(s->block, engine_lines(s->e), status);
+        if (!tell_faults(s))
+            return false;
+        written = write_block(s, to, npy);
+        s->rows += s->block->n;
     }
     if (npy && written)
         written = fseek(to, 0, SEEK_SET) == 0 && write_head(s, to, true, s->rows);
@@ -330,22 +310,14 @@ static struct engine *open_compiled(struct job *job)
     return open_so(job, o->model);
 }
 
-/* And the program of its rows, if there are --rows. */
-static struct engine *choose_engine(struct job *job, struct row_program **rows)
+static struct engine *choose_engine(struct job *job)
 {
     const struct options *o = job->options;
-    if (ends_in(o->model, ".so") && o->rows) {
-        blame(job, UNSUPPORTED, in_file(job, o->model), "unsupported", "give the model directory instead",
-              "a compiled file does not take --rows yet");
-        return NULL;
-    }
     if (ends_in(o->model, ".so"))
         return open_compiled(job);
     bool numbers = o->engine && (strcmp(o->engine, "aot") == 0 || strcmp(o->engine, "reference") == 0);
     struct network *n = numbers ? read_network(job, true) : read_for_serving(job);
-    if (!n || (o->rows && (*rows = read_row_program(job, n)) == NULL))
-        return NULL;
-    return open_engine(job, n, o->engine);
+    return n ? open_engine(job, n, o->engine) : NULL;
 }
 
 static bool check_columns(struct job *job, const struct engine *e, const struct npy *x)
@@ -365,22 +337,23 @@ static void tell_engine(struct job *job, const struct engine *e)
         note(job, (struct pos){0}, "scored by %s, instruction set %s", engine_name(e), engine_isa(e));
 }
 
-static bool score_from_rows(struct job *job, struct engine *e, const struct row_program *p, FILE *standard,
-                            struct progress *progress)
+static bool score_from_rows(struct job *job, struct engine *e, FILE *standard, struct progress *progress)
 {
     const struct options *o = job->options;
-    struct row_scorer s = {.job = job, .e = e, .in = (size_t)engine_inputs(e), .out = (size_t)engine_outputs(e),
-                           .t = {.arena = &job->arena}, .progress = progress};
+    const struct mmoe_lines *lines = engine_lines(e);
+    struct row_scorer s = {.job = job, .e = e, .out = (size_t)engine_outputs(e), .progress = progress,
+                           .t = {.arena = &job->arena}};
     struct sink sink;
-    s.csv = open_csv(job, p, o->rows, o->header);
+    if (!lines)
+        blame(job, UNSUPPORTED, in_file(job, o->model), "not-from-rows", "mmoec compile --from rows makes one that does",
+              "this compiled file takes no rows");
+    s.csv = lines ? open_csv(job, lines, o->rows, o->header) : NULL;
     if (!s.csv || !open_sink(job, &sink, standard))
         return false;
     if (isatty(fileno(sink.to)))    /* the scores themselves show how far it is */
         progress->to = NULL;
-    s.state = open_rows(job, p);
-    s.cells = NEW_ARRAY(job, (size_t)p->n_columns, struct row_cell);
-    s.x = NEW_ARRAY(job, BLOCK * s.in, float);
-    s.y = NEW_ARRAY(job, BLOCK * s.out, float);
+    s.block = new_row_block(job, lines);
+    s.y = NEW_ARRAY(job, BLOCK_ROWS * s.out, float);
     tell_engine(job, e);
     bool good = score_blocks(&s, sink.to, sink.name && ends_in(sink.name, ".npy"));
     good = close_sink(job, &sink, good);
@@ -403,10 +376,8 @@ static bool score_with(struct job *job, struct engine *e, FILE *standard)
 
 bool do_score(struct job *job, FILE *standard, struct progress *progress)
 {
-    struct row_program *rows = NULL;
-    struct engine *e = choose_engine(job, &rows);
-    bool good = e && (rows ? score_from_rows(job, e, rows, standard, progress) : score_with(job, e, standard));
+    struct engine *e = choose_engine(job);
+    bool good = e && (job->options->rows ? score_from_rows(job, e, standard, progress) : score_with(job, e, standard));
     close_engine(e);
-    close_rows(rows);
     return good;
 }

@@ -29,12 +29,12 @@ static bool check_table(struct job *job, const struct row_table *t, const struct
 }
 
 /* The first number that is not finite stands for all of the table. */
-static bool check_numbers(struct job *job, const struct row_table *t, const struct tensors *ts)
+static bool check_numbers(struct job *job, const struct row_table *t, const float *numbers)
 {
     for (uint64_t i = 0; i < tensor_count(t->tensor); i++) {
-        if (isfinite(t->numbers[i]))
+        if (isfinite(numbers[i]))
             continue;
-        struct pos pos = in_file(job, ts->name);
+        struct pos pos = in_file(job, t->tensor->pieces[0].file->name);
         if (job->options->permissive)
             warning(job, pos, "non-finite", NULL, "%s is not finite at element %" PRIu64, t->tensor->name, i);
         else
@@ -45,50 +45,74 @@ static bool check_numbers(struct job *job, const struct row_table *t, const stru
     return true;
 }
 
-static bool bind_table(struct job *job, struct row_table *t, const struct tensors *ts)
+/* What variational dropout leaves of each column. */
+static void logits_to_scales(const struct row_table *t, const float *logits, float *scales)
 {
-    t->tensor = find_table(t, ts);
-    if (!t->tensor) {
-        blame(job, BAD_INPUT, in_file(job, ts->name), "missing-variable", "do config and checkpoint belong together?",
-              "the table %s is missing", t->names[0]);
-        return false;
-    }
-    if (!check_table(job, t, t->tensor, ts))
-        return false;
-    float *numbers = NEW_ARRAY(job, (size_t)tensor_count(t->tensor), float);
-    t->numbers = numbers;
-    return read_tensor_floats(job, t->tensor, true, numbers) && check_numbers(job, t, ts);
+    for (int j = 0; j < t->n_scales; j++)
+        scales[j] = t->logit[j] < 0 ? 1 : 1 - 1 / (1 + expf(-logits[t->logit[j]]));
 }
 
-/* The network of a target attention, ready to run: it is a small model of its own. */
-static bool open_target(struct job *job, struct target_attention *t, const struct tensors *ts)
+bool read_row_table(struct job *job, const struct row_table *t, float *to)
 {
-    const struct model *m = bind_weights(job, t->original, ts);
+    float *numbers = t->logit ? NEW_ARRAY(job, (size_t)tensor_count(t->tensor), float) : to;
+    if (!read_tensor_floats(job, t->tensor, true, numbers) || !check_numbers(job, t, numbers))
+        return false;
+    if (t->logit)
+        logits_to_scales(t, numbers, to);
+    return true;
+}
+
+static bool bind_name(struct job *job, struct row_table *t, const struct tensors *ts)
+{
+    t->tensor = find_table(t, ts);
+    if (t->tensor)
+        return check_table(job, t, t->tensor, ts);
+    blame(job, BAD_INPUT, in_file(job, ts->name), "missing-variable", "do config and checkpoint belong together?",
+          "the table %s is missing", t->names[0]);
+    return false;
+}
+
+bool bind_table_names(struct job *job, struct row_program *p, const struct tensors *ts)
+{
+    bool good = p && ts;
+    for (int i = 0; p && ts && i < p->n_tables; i++)
+        good &= bind_name(job, &p->tables[i], ts);
+    return good;
+}
+
+static bool open_network(struct job *job, struct row_network *w, const struct tensors *ts)
+{
+    const struct model *m = bind_weights(job, w->original, ts);
     m = tidy(job, fuse(job, fold(job, m)));
     if (!m)
         return false;
     struct network n = {.model = m};
-    t->model = m;
-    t->engine = open_engine(job, &n, "walk");
-    return t->engine != NULL;
+    w->model = m;
+    w->engine = open_engine(job, &n, "walk");
+    return w->engine != NULL;
 }
 
 void close_rows(struct row_program *p)
 {
-    for (int i = 0; p && i < p->n_steps; i++)
-        if (p->steps[i].op == ROW_target) {
-            close_engine(p->steps[i].target->engine);
-            p->steps[i].target->engine = NULL;
-        }
+    for (int i = 0; p && i < p->n_networks; i++) {
+        close_engine(p->networks[i].engine);
+        p->networks[i].engine = NULL;
+    }
+}
+
+static bool bind_numbers(struct job *job, struct row_table *t)
+{
+    float *numbers = NEW_ARRAY(job, (size_t)table_floats(t), float);
+    t->numbers = numbers;
+    return read_row_table(job, t, numbers);
 }
 
 bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts)
 {
-    bool good = p && ts;
-    for (int i = 0; p && ts && i < p->n_tables; i++)
-        good &= bind_table(job, &p->tables[i], ts);
-    for (int i = 0; good && i < p->n_steps; i++)
-        if (p->steps[i].op == ROW_target)
-            good &= open_target(job, p->steps[i].target, ts);
+    bool good = bind_table_names(job, p, ts);
+    for (int i = 0; good && i < p->n_tables; i++)
+        good = bind_numbers(job, &p->tables[i]);
+    for (int i = 0; good && i < p->n_networks; i++)
+        good = open_network(job, &p->networks[i], ts);
     return good;
 }

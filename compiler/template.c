@@ -16,8 +16,7 @@
 static const char *const known[] = {
     "VL", "TARGET", "UNROLL", "OPAQUE", "PIN", "HELPER", "BLOCK_BODY", "NO_INLINE", "NO_CALL", "PREFETCH", "CASE", "PAIR", "LANES",
     "TILE_ROWS", "ACCUMULATORS", "MOST_VECS", "MOST_COLUMNS",
-    "UINT32_C", "UINT64_C", "INT32_C", "NULL", "STDC", "FP_CONTRACT", "OFF", "MMOE_ABI", "MMOE_EXPORT", "MMOE_LOCAL",
-    "MMOE_PLUGIN", "MMOE_ISA_AT_MOST", "MMOE_STACK", "MMOE_SCRATCH", "MMOE_SECTION",
+    "UINT32_C", "UINT64_C", "INT32_C", "NULL", "STDC", "FP_CONTRACT", "OFF", "ROWS_AT_ONCE",
     "GCC", "_CMP_LT_OQ", "_CMP_EQ_OQ", NULL,
 };
 
@@ -43,6 +42,13 @@ static const char *find_chunk(const char *file, const char *chunk, size_t *lengt
     return begin;
 }
 
+void template_copy(struct text *to, const char *file, const char *chunk)
+{
+    size_t length;
+    const char *text = find_chunk(file, chunk, &length);
+    text_add(to, text, length);
+}
+
 static bool is_word(char c) { return isalnum((unsigned char)c) || c == '_'; }
 
 static bool equals(const char *name, const char *text, size_t length)
@@ -58,8 +64,11 @@ static int find_word(const struct word *words, int n, const char *text, size_t l
     return -1;
 }
 
+/* Names of the runtime's header and of a build's switches begin with MMOE_. */
 static bool is_known(const char *text, size_t length)
 {
+    if (length > 5 && memcmp(text, "MMOE_", 5) == 0)
+        return true;
     for (int i = 0; known[i]; i++)
         if (equals(known[i], text, length))
             return true;

@@ -34,9 +34,11 @@ struct expectation {
 
 struct verifier {
     struct job *job;
-    const struct network *n;
+    struct network *n;
     const struct plan *plan;
     size_t rows;
+    struct row_block **blocks;      /* of --rows, all of them */
+    size_t n_blocks, room_blocks;
     int in, out;
     float *x, *first;               /* first: scores of the first engine */
     double *z, *bound;
@@ -75,35 +77,69 @@ static double *read_rows(struct job *job, const struct npy *f, size_t rows)
     return read_npy_rows(job, f, 0, rows, to, room) ? to : NULL;
 }
 
-/* All rows of --rows as they enter the experts; the array doubles. */
+/* Room for so many rows more; the array doubles. */
+static void grow_rows(struct verifier *v, size_t *room, size_t more)
+{
+    if (v->rows + more <= *room)
+        return;
+    *room = 2 * (*room + more);
+    float *x = NEW_ARRAY(v->job, *room * (size_t)v->in, float);
+    if (v->rows)
+        memcpy(x, v->x, v->rows * (size_t)v->in * sizeof *x);
+    v->x = x;
+}
+
+static struct row_block *add_block(struct verifier *v, const struct row_program *p)
+{
+    if (v->n_blocks == v->room_blocks) {
+        v->room_blocks = v->room_blocks ? 2 * v->room_blocks : 16;
+        struct row_block **more = NEW_ARRAY(v->job, v->room_blocks, struct row_block *);
+        if (v->n_blocks)
+            memcpy(more, v->blocks, v->n_blocks * sizeof *more);
+        v->blocks = more;
+    }
+    return v->blocks[v->n_blocks++] = new_row_block(v->job, &p->lines);
+}
+
+/* A block as it enters the experts. */
+static bool run_row_block(struct verifier *v, const struct row_program *p, struct row_block *b, void *scratch)
+{
+    struct mmoe_row_status status[BLOCK_ROWS];
+    run_rows(p, b->values, b->n, v->x + v->rows * (size_t)v->in, status, scratch);
+    take_statuses(b, &p->lines, status);
+    for (size_t r = 0; r < b->n; r++)
+        if (b->fault[r].why) {
+            blame_row(v->job, b->place[r], &b->fault[r], false);
+            return false;
+        }
+    v->rows += b->n;
+    return true;
+}
+
+static bool read_blocks(struct verifier *v, const struct row_program *p, struct csv *csv)
+{
+    struct row_block *b;
+    void *scratch = arena_aligned(&v->job->arena, rows_scratch(p));
+    size_t room = 0;
+    while (read_row_block(csv, b = add_block(v, p))) {
+        if (b->n == 0)
+            return true;
+        grow_rows(v, &room, b->n);
+        if (!run_row_block(v, p, b, scratch))
+            return false;
+    }
+    return false;
+}
+
+/* All rows of --rows as they enter the experts. */
 static bool load_raw_rows(struct verifier *v)
 {
     struct job *job = v->job;
     struct row_program *p = read_row_program(job, v->n);
-    struct csv *csv = p ? open_csv(job, p, job->options->rows, job->options->header) : NULL;
-    struct row_state *state = csv ? open_rows(job, p) : NULL;
-    struct row_cell *cells = state ? NEW_ARRAY(job, (size_t)p->n_columns, struct row_cell) : NULL;
-    enum csv_answer answer = CSV_FAILED;
-    struct row_fault fault;
-    size_t in = (size_t)v->in, room = 0;
-    while (csv && (answer = read_csv(csv, cells, &fault)) == CSV_ROW) {
-        if (v->rows == room) {
-            room = room ? 2 * room : RANDOM_ROWS;
-            float *more = NEW_ARRAY(job, room * in, float);
-            if (v->rows)
-                memcpy(more, v->x, v->rows * in * sizeof *more);
-            v->x = more;
-        }
-        if (!fault.why)
-            run_row(state, cells, v->x + v->rows++ * in, &fault);
-        if (fault.why) {
-            blame_row(job, csv_place(csv), &fault, false);
-            answer = CSV_FAILED;
-            break;
-        }
-    }
+    struct csv *csv = p ? open_csv(job, &p->lines, job->options->rows, job->options->header) : NULL;
+    bool good = csv && read_blocks(v, p, csv);
     close_rows(p);
-    return answer == CSV_END;
+    return good;
 }
 
 static bool load_rows(struct verifier *v)
@@ -198,19 +234,36 @@ static void compare(struct verifier *v, const float *y, int column, struct compa
     v->failures += c->outside || !c->equal;
 }
 
+/* From rows an engine must give the bits that it gives from what enters the experts. */
+static bool same_from_rows(struct verifier *v, struct engine *e, const float *y)
+{
+    struct mmoe_row_status status[BLOCK_ROWS];
+    float *from_rows = NEW_ARRAY(v->job, BLOCK_ROWS * (size_t)v->out, float);
+    bool same = true;
+    for (size_t i = 0; i < v->n_blocks; i++) {
+        struct row_block *b = v->blocks[i];
+        size_t n = b->n * (size_t)v->out;
+        same &= run_engine_rows(v->job, e, b->values, b->n, from_rows, status) && memcmp(from_rows, y, n * sizeof *y) == 0;
+        y += n;
+    }
+    return same;
+}
+
 static bool try_engine(struct verifier *v, const char *name)
 {
     struct engine *e = open_engine(v->job, v->n, name);
     if (!e)
         return false;
     float *y = NEW_ARRAY(v->job, v->rows * (size_t)v->out, float);
-    bool good = run_engine(v->job, e, v->x, v->rows, y);
+    bool good = run_engine(v->job, e, v->x, v->rows, y), same = good && same_from_rows(v, e, y);
     const char *isa = arena_print(&v->job->arena, "%s", engine_isa(e));     /* a library's goes with it */
     v->first = v->first ? v->first : y;
     for (int i = 0; good && i < v->out; i++) {
         struct comparison *c = &v->comparisons[v->n_comparisons++];
         *c = (struct comparison){.engine = name, .isa = isa, .output = column_name(v->job, v->n->model, i)};
         compare(v, y, i, c);
+        v->failures += c->equal && !same;
+        c->equal &= same;
     }
     close_engine(e);
     return good;

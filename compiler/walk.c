@@ -232,6 +232,5 @@ int check_scores(score_function *score, const void *weights, const uint32_t *exp
 
 void *new_scratch(struct job *job, const struct plan *p)
 {
-    char *room = arena_alloc(&job->arena, (p->scratch_floats + p->test_floats) * sizeof(float) + 64);
-    return room + (64 - (uintptr_t)room % 64) % 64;
+    return arena_aligned(&job->arena, (p->scratch_floats + p->test_floats) * sizeof(float));
 }

@@ -4,9 +4,9 @@
  * A shared object is copied into memory of this process (memfd) before it is loaded: dlopen of a path that is loaded
  * already answers with the old library, and a file that is overwritten while loaded would change under the code.
  *
- * A weights file is read, not mapped. What was checked cannot change or be cut off any more, whatever becomes of the
+ * The weights of a file are read, not mapped. What was checked cannot change or be cut off any more, whatever becomes of the
  * file; and only memory that is no file's can lie in huge pages, which a model of many megabytes needs to be scored at
- * the memory's speed. Processes that serve the same model do not share its weights.
+ * the memory's speed. Processes that serve the same model do not share its weights. Large embedding tables are mapped.
  *
  * Each step says what went wrong; load_version alone cleans up.
  */
@@ -116,7 +116,7 @@ static enum mmoe_status find_record(struct version *v)
 #define HUGE_PAGE ((size_t)2 << 20)
 
 /* Zeroed pages, from HUGE_PAGE bytes on huge ones if the system has them to give. */
-static enum mmoe_status get_pages(struct version *v, size_t bytes)
+static enum mmoe_status get_pages(struct pages *to, size_t bytes)
 {
     const size_t spare = bytes < HUGE_PAGE ? 0 : HUGE_PAGE; /* to begin at a multiple of it */
     if (spare > 0)
@@ -132,8 +132,8 @@ static enum mmoe_status get_pages(struct version *v, size_t bytes)
             munmap(pages + bytes, spare - before);
         madvise(pages, bytes, MADV_HUGEPAGE);
     }
-    v->pages = pages;
-    v->page_bytes = bytes;
+    to->at = pages;
+    to->bytes = bytes;
     return MMOE_OK;
 }
 
@@ -157,16 +157,31 @@ static int little_endian(void)
     return *(const unsigned char *)&one;
 }
 
+static uint64_t number_of(const uint32_t pair[2]) { return pair[0] | (uint64_t)pair[1] << 32; }
+
+static size_t file_bytes(const struct mmoe_model *r)
+{
+    if (r->table_floats > 0)
+        return weights_file_tables(r->n_expected, r->weight_floats) + r->table_floats * sizeof(float);
+    return weights_file_numbers(r->n_expected) + r->weight_floats * sizeof(float);
+}
+
+/* Code that takes no rows takes a file with tables, too, and leaves them alone. */
+static int same_length(const struct mmoe_model *r, const struct weights_header *head, size_t length)
+{
+    const uint64_t tables = number_of(head->table_floats);
+    return r->score_rows || tables == 0 ? tables == r->table_floats && length == file_bytes(r) : length > file_bytes(r);
+}
+
 /* Everything that can be wrong but the numbers themselves. */
 static enum mmoe_status check_head(const struct mmoe_model *r, const struct weights_header *head, size_t length)
 {
-    const uint64_t floats = head->weight_floats[0] | (uint64_t)head->weight_floats[1] << 32;
     if (memcmp(head->magic, WEIGHTS_MAGIC, sizeof head->magic) != 0 || head->abi != MMOE_ABI || !little_endian())
         return MMOE_NOT_A_MODEL;
     if (memcmp(head->structure, r->structure, sizeof head->structure) != 0)
         return MMOE_OTHER_MODEL;
-    return head->n_expected == r->n_expected && floats == r->weight_floats &&
-                   length == weights_file_numbers(r->n_expected) + r->weight_floats * sizeof(float)
+    return head->n_expected == r->n_expected && number_of(head->weight_floats) == r->weight_floats &&
+                   same_length(r, head, length)
                ? MMOE_OK
                : MMOE_DAMAGED;
 }
@@ -182,35 +197,86 @@ static enum mmoe_status read_head(const struct mmoe_model *r, int fd, struct wei
     return status == MMOE_OK ? check_head(r, head, (size_t)s.st_size) : status;
 }
 
+/* Of bytes behind others; `before` NULL: of the bytes alone. */
+static enum mmoe_status check_digest(const unsigned char *before, const void *bytes, size_t n, const unsigned char want[32])
+{
+    struct sha256 s;
+    unsigned char digest[32];
+    sha256_init(&s);
+    sha256_update(&s, before, before ? 32 : 0);
+    sha256_update(&s, bytes, n);
+    sha256_final(&s, digest);
+    return memcmp(digest, want, sizeof digest) == 0 ? MMOE_OK : MMOE_DAMAGED;
+}
+
+static enum mmoe_status protect(const struct pages *p)
+{
+    return mprotect(p->at, p->bytes, PROT_READ) == 0 ? MMOE_OK : MMOE_NO_MEMORY;
+}
+
 /* The numbers first, so that they lie at the alignment of a page; then what the self test expects. */
 static enum mmoe_status read_numbers(struct version *v, int fd)
 {
     struct mmoe_model *r = &v->record;
     const size_t n = r->weight_floats * sizeof(float), words = r->n_expected * sizeof(uint32_t);
-    unsigned char digest[32];
-    enum mmoe_status status = get_pages(v, n + words);
+    enum mmoe_status status = get_pages(&v->weights, n + words);
+    char *const at = v->weights.at;
     if (status == MMOE_OK)
-        status = read_at(fd, v->pages, n, weights_file_numbers(r->n_expected));
+        status = read_at(fd, at, n, weights_file_numbers(r->n_expected));
     if (status == MMOE_OK)
-        status = read_at(fd, (char *)v->pages + n, words, sizeof(struct weights_header));
-    if (status != MMOE_OK)
-        return status;
-    sha256(v->pages, n, digest);
-    if (memcmp(digest, r->weights_digest, sizeof digest) != 0)
-        return MMOE_DAMAGED;
-    r->weights = v->pages;
-    r->expected = (const void *)((char *)v->pages + n);
-    return mprotect(v->pages, v->page_bytes, PROT_READ) == 0 ? MMOE_OK : MMOE_NO_MEMORY;
+        status = read_at(fd, at + n, words, sizeof(struct weights_header));
+    if (status == MMOE_OK)
+        status = check_digest(NULL, at, n, r->weights_digest);
+    r->weights = at;
+    r->expected = (const void *)(at + n);
+    return status == MMOE_OK ? protect(&v->weights) : status;
+}
+
+/* Tables of this size and more are mapped: processes share them, and a start need not find so much memory. Those who
+   replace such a file must do so by rename, as mmoec does: who shortens it kills the process. */
+#define MAPPED_BYTES ((size_t)1 << 30)
+
+static enum mmoe_status map_tables(struct pages *to, int fd, size_t at, size_t n)
+{
+    void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, (off_t)at);
+    if (p == MAP_FAILED)
+        return MMOE_NO_MEMORY;
+    to->at = p;
+    to->bytes = n;
+    return MMOE_OK;
+}
+
+static enum mmoe_status copy_tables(struct pages *to, int fd, size_t at, size_t n)
+{
+    enum mmoe_status status = get_pages(to, n);
+    if (status == MMOE_OK)
+        status = read_at(fd, to->at, n, at);
+    return status == MMOE_OK ? protect(to) : status;
+}
+
+static enum mmoe_status read_tables(struct version *v, int fd)
+{
+    struct mmoe_model *r = &v->record;
+    const size_t n = r->table_floats * sizeof(float), at = weights_file_tables(r->n_expected, r->weight_floats);
+    enum mmoe_status status = MMOE_OK;
+    if (!r->score_rows)
+        return MMOE_OK;
+    if (n > 0)
+        status = (n < MAPPED_BYTES ? copy_tables : map_tables)(&v->tables, fd, at, n);
+    r->tables = v->tables.at;
+    return status == MMOE_OK ? check_digest(r->rows_structure, r->tables, n, r->tables_digest) : status;
 }
 
 static enum mmoe_status read_weights(struct version *v, int fd)
 {
     struct weights_header head;
-    const enum mmoe_status status = read_head(&v->record, fd, &head);
+    enum mmoe_status status = read_head(&v->record, fd, &head);
     if (status != MMOE_OK)
         return status;
     memcpy(v->record.weights_digest, head.weights_digest, sizeof head.weights_digest);
-    return read_numbers(v, fd);
+    memcpy(v->record.tables_digest, head.tables_digest, sizeof head.tables_digest);
+    status = read_numbers(v, fd);
+    return status == MMOE_OK ? read_tables(v, fd) : status;
 }
 
 static int is_weights_file(int fd)
@@ -310,8 +376,10 @@ enum mmoe_status load_version(struct version **result, struct mmoe_source source
 
 void free_version(struct version *v)
 {
-    if (v->pages)
-        munmap(v->pages, v->page_bytes);
+    if (v->weights.at)
+        munmap(v->weights.at, v->weights.bytes);
+    if (v->tables.at)
+        munmap(v->tables.at, v->tables.bytes);
     if (v->library)
         dlclose(v->library);
     if (v->end)

@@ -8,12 +8,17 @@
 #include "mmoe.h"
 #pragma GCC visibility pop
 
+/* From mmap. */
+struct pages {
+    void *at;
+    size_t bytes;
+};
+
 struct version {
     struct mmoe_model record;       /* a copy that has its weights */
     /* Owned; NULL where there is none. */
     void *library;                  /* of dlopen */
-    void *pages;                    /* the weights, from mmap */
-    size_t page_bytes;
+    struct pages weights, tables;   /* at NULL: none of its own */
     void (*end)(void *owner);       /* the caller's, once he has handed the model over */
     void *owner;
     const struct version *code_of;  /* whose code this one uses with other weights; NULL: its own */

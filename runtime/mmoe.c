@@ -102,6 +102,14 @@ void mmoe_score(struct mmoe_reader *r, const float *x, size_t rows, float *y)
     mmoe_release(r);
 }
 
+void mmoe_score_rows(struct mmoe_reader *r, const struct mmoe_values *columns, size_t rows, float *y,
+                     struct mmoe_row_status *status)
+{
+    const struct mmoe_model *m = mmoe_hold(r);
+    m->score_rows(m->weights, m->tables, columns, rows, y, status, r->held_scratch);
+    mmoe_release(r);
+}
+
 /* ---- readers --------------------------------------------------------------------------------------------------- */
 
 static size_t scratch_for(const struct mmoe_reader *r, const struct version *v)
@@ -154,6 +162,20 @@ void mmoe_reader_free(struct mmoe_reader *r)
 
 /* ---- swaps ----------------------------------------------------------------------------------------------------- */
 
+/* Does b take the rows that a takes? */
+static int same_columns(const struct mmoe_model *a, const struct mmoe_model *b)
+{
+    if (!a->score_rows)
+        return 1;
+    if (!b->score_rows || a->n_columns != b->n_columns || a->row_bytes != b->row_bytes)
+        return 0;
+    for (uint32_t i = 0; i < a->n_columns; i++)
+        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 || a->columns[i].kind != b->columns[i].kind ||
+            a->columns[i].offset != b->columns[i].offset)
+            return 0;
+    return 1;
+}
+
 static int same_shape(const struct mmoe_model *a, const struct mmoe_model *b)
 {
     if (a->inputs != b->inputs || a->outputs != b->outputs)
@@ -161,7 +183,7 @@ static int same_shape(const struct mmoe_model *a, const struct mmoe_model *b)
     for (uint32_t i = 0; i < a->outputs; i++)
         if (strcmp(a->output_names[i], b->output_names[i]) != 0)
             return 0;
-    return 1;
+    return same_columns(a, b);
 }
 
 /* All that a version needs of readers, before anything of it is seen. */

@@ -30,6 +30,67 @@ extern "C" {
 #ifndef MMOE_ABI
 #define MMOE_ABI 1
 
+/* Rows as columns, for models that compute the experts' input themselves. A column's values are `at`, `stride` bytes
+   apart, so that they may lie in an array of their own or in an array of structs; `at` NULL: every row has the default.
+   Each is a struct mmoe_text, int64_t, float or double, aligned as its type, by the column's kind. */
+enum mmoe_kind { MMOE_TEXT = 1, MMOE_INT64, MMOE_FLOAT, MMOE_DOUBLE };
+
+struct mmoe_text {
+    const char *bytes;              /* [length], any bytes; may be NULL if there are none */
+    size_t length;
+};
+
+struct mmoe_values {
+    const void *at;
+    size_t stride;
+};
+
+struct mmoe_column {
+    const char *name;               /* EasyRec's input_name */
+    uint32_t kind;                  /* enum mmoe_kind */
+    uint32_t offset;                /* in the model's struct of a row, in bytes */
+    struct mmoe_text text;          /* these: the default, of which one counts by kind */
+    int64_t whole;
+    double number;
+};
+
+/* What is wrong with a row. */
+enum mmoe_row_why {
+    MMOE_ROW_FINE = 0,
+    MMOE_ROW_NO_NUMBER,             /* a text that is not a number */
+    MMOE_ROW_NOT_WHOLE,             /* not a whole number, or one of too many bits */
+    MMOE_ROW_NO_PAIR,               /* not KEY separator VALUE */
+    MMOE_ROW_NO_WEIGHT,             /* not as many weights as tags */
+    MMOE_ROW_COUNT,                 /* of a group of numbers, not raw_input_dim */
+    MMOE_ROW_NUMBERS,               /* more than raw_input_dim */
+    MMOE_ROW_MATCHES,               /* more than lookup_max_sel_elem_num */
+    MMOE_ROW_COMBINATIONS,          /* more than 2^20 */
+    MMOE_ROW_STEPS                  /* histories of different lengths */
+};
+
+/* How a line of EasyRec's files has its columns, for tools that read them. */
+enum mmoe_field_type { MMOE_STRING, MMOE_FIELD_INT32, MMOE_FIELD_INT64, MMOE_FIELD_FLOAT, MMOE_FIELD_DOUBLE, MMOE_FIELD_BOOL };
+
+struct mmoe_field {
+    const char *name, *fallback;    /* fallback: what an empty field means; "" is 0 or nothing */
+    uint16_t type;                  /* enum mmoe_field_type */
+    uint16_t label;                 /* files may lack all labels */
+    int32_t column;                 /* which of the model's columns; -1: none */
+};
+
+struct mmoe_lines {
+    const struct mmoe_field *fields;        /* [n_fields], in the order of a line */
+    uint32_t n_fields;
+    char separator;
+    unsigned char quotes, quoted_separators;        /* may a field stand in quotes, and separators in them? */
+    unsigned char skip_header;      /* the first line of a file holds no row */
+};
+
+struct mmoe_row_status {
+    uint16_t why;                   /* enum mmoe_row_why */
+    uint16_t column;                /* which of the model's columns was bad, unless fine */
+};
+
 struct mmoe_model {
     uint32_t abi, size;             /* MMOE_ABI; bytes of this record */
     uint32_t numerics;              /* class of arithmetic: 1 = fma32, 2 = muladd32 */
@@ -48,8 +109,20 @@ struct mmoe_model {
     /* 0: this build gives the bits that mmoec computed; 1: rounding mode or subnormals are not as needed;
        2: the weights are not those of `expected`; 3: wrong scores. */
     int (*self_test)(const void *weights, const uint32_t *expected, void *scratch);
-    void (*score_rows)(void);       /* reserved: NULL */
+    /* From rows: columns [n_columns]; y [rows][outputs], NaN for a bad row; status [rows]. Otherwise like score. NULL: the
+       model takes the experts' input alone. */
+    void (*score_rows)(const void *weights, const void *tables, const struct mmoe_values *columns, size_t rows, float *y,
+                       struct mmoe_row_status *status, void *scratch);
     const char *(*chosen_isa)(void);        /* "avx512", "avx2", "neon", "mve", "plain": which serves on this machine */
+    const struct mmoe_column *columns;      /* [n_columns]: what score_rows reads */
+    const struct mmoe_lines *lines; /* NULL if columns is */
+    uint32_t n_columns;
+    uint32_t row_bytes;             /* of the model's struct of a row, in which columns have their offsets */
+    uint64_t table_floats;
+    unsigned char rows_structure[32];       /* SHA-256 of what makes the input from rows; zeros if nothing does */
+    unsigned char tables_digest[32];        /* SHA-256 of rows_structure and the tables' bytes, little-endian; zeros if apart */
+    const void *tables;             /* [table_floats] floats aligned to 64, of the embeddings; NULL: with the weights */
+    const char *feature_order;      /* of the experts' input: "config", "name", and who said so; for people */
 };
 #elif MMOE_ABI != 1
 #error "two generated models of different mmoe ABIs in one unit"
@@ -116,7 +189,7 @@ enum { MMOE_ANY_SHAPE = 1 };    /* mmoe_swap: other inputs or outputs are welcom
 /* Opens another model, runs its self test, and lets it serve instead: calls of mmoe_score that begin after the return
    are answered by it, those before, each as a whole, by one or the other. Waits until no reader uses the old model, and
    frees it. On any other status than MMOE_OK the old one serves on as if nothing had happened. Refuses a model whose
-   numbers of inputs or outputs or whose outputs' names are others, unless flags have MMOE_ANY_SHAPE. Any thread may
+   numbers of inputs or outputs, whose outputs' names or whose columns are others, unless flags have MMOE_ANY_SHAPE. Any thread may
    swap but one that holds a model (mmoe_hold); swaps of several threads follow each other. */
 enum mmoe_status mmoe_swap(struct mmoe *m, struct mmoe_source source, unsigned flags);
 
@@ -143,6 +216,20 @@ void mmoe_reader_free(struct mmoe_reader *reader);          /* NULL is fine */
    another reader: all but the scoring itself is a fixed number of instructions. (With a pool, it waits for the pool's
    threads that work on its rows.) */
 void mmoe_score(struct mmoe_reader *reader, const float *x, size_t rows, float *y);
+
+/* Columns [n_columns] of a record that takes rows, where they lie in an array of the model's struct of a row. */
+static inline void mmoe_row_values(const struct mmoe_model *model, const void *rows, struct mmoe_values *columns)
+{
+    for (uint32_t i = 0; i < model->n_columns; i++) {
+        columns[i].at = (const char *)rows + model->columns[i].offset;
+        columns[i].stride = model->row_bytes;
+    }
+}
+
+/* The same from rows: columns as the record has them (struct mmoe_values), y [rows][outputs], status [rows]. The record
+   must have score_rows. By this thread alone, pool or not. */
+void mmoe_score_rows(struct mmoe_reader *reader, const struct mmoe_values *columns, size_t rows, float *y,
+                     struct mmoe_row_status *status);
 
 /* Keeps the model until mmoe_release: all scores in between are by this one, whose record is returned, weights and all.
    For several calls that must agree, to learn which model answered, or for its sizes where MMOE_ANY_SHAPE swaps. A swap

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*@ begin */
+/*@ begin fingerprint */
 #define FP_K0 UINT64_C(0xc3a5c85c97cb3127)
 #define FP_K1 UINT64_C(0xb492b66fbe98f273)
 #define FP_K2 UINT64_C(0x9ae16a3b2f90404f)
@@ -102,20 +102,33 @@ static inline void fp_round(struct fp_state *h, const unsigned char *s, uint64_t
     h->x = z;
 }
 
+static inline void fp_begin(struct fp_state *h, const unsigned char *s)
+{
+    h->x = 81 * FP_K2 + fp_64(s);
+    h->y = 81 * FP_K1 + 113;
+    h->z = fp_mix(h->y * FP_K2 + 113) * FP_K2;
+    h->v[0] = h->v[1] = h->w[0] = h->w[1] = 0;
+}
+
+/* `last`: the last 64 of n bytes. */
+static uint64_t fp_end(struct fp_state *h, const unsigned char *last, size_t n)
+{
+    uint64_t m = FP_K1 + ((h->z & 0xff) << 1);
+    h->w[0] += (uint64_t)(n - 1) & 63;
+    h->v[0] += h->w[0];
+    h->w[0] += h->v[0];
+    fp_round(h, last, m, 9);
+    return fp_pair(fp_pair(h->v[0], h->w[0], m) + fp_mix(h->y) * FP_K0 + h->z, fp_pair(h->v[1], h->w[1], m) + h->x, m);
+}
+
 /* More than 64 bytes: all full blocks of 64, then the last 64 bytes, which may overlap them. */
 static uint64_t fp_long(const unsigned char *s, size_t n)
 {
-    struct fp_state h = {.x = 81, .y = 81 * FP_K1 + 113};
-    h.z = fp_mix(h.y * FP_K2 + 113) * FP_K2;
-    h.x = h.x * FP_K2 + fp_64(s);
+    struct fp_state h;
+    fp_begin(&h, s);
     for (size_t i = 0; i < (n - 1) / 64 * 64; i += 64)
         fp_round(&h, s + i, FP_K1, 1);
-    uint64_t m = FP_K1 + ((h.z & 0xff) << 1);
-    h.w[0] += (uint64_t)(n - 1) & 63;
-    h.v[0] += h.w[0];
-    h.w[0] += h.v[0];
-    fp_round(&h, s + n - 64, m, 9);
-    return fp_pair(fp_pair(h.v[0], h.w[0], m) + fp_mix(h.y) * FP_K0 + h.z, fp_pair(h.v[1], h.w[1], m) + h.x, m);
+    return fp_end(&h, s + n - 64, n);
 }
 
 static uint64_t fp_hash(const unsigned char *s, size_t n)
@@ -123,6 +136,8 @@ static uint64_t fp_hash(const unsigned char *s, size_t n)
     return n <= 16 ? fp_short(s, n) : n <= 32 ? fp_middle(s, n) : n <= 64 ? fp_upper(s, n) : fp_long(s, n);
 }
 
+/*@ end */
+/*@ begin fingerprint_cat */
 /* TensorFlow's FingerprintCat64: of crossed features. */
 static uint64_t fp_cat(uint64_t a, uint64_t b)
 {

@@ -5,7 +5,8 @@
  * replaces the upper-case words and puts tables, kernels and the list of calls between them, in this order:
  *
  *     (banner) includes weights tables { words kernels (calls) score | few_rows, few, score_lanes } for each instruction set
- *     choose or only | environment self_test | record | api | plugin
+ *     choose or only | (functions of rows.c) score_columns, if it takes rows | environment self_test | record | api, api_rows |
+ *     plugin
  *
  * Files for small cores have score_rows, self_test_rows and api_narrow in place of score, self_test and api.
  *
@@ -34,6 +35,16 @@
 #define WEIGHTS weights
 #define EXPECTED expected
 #define ISA_NAME NULL
+#define SCORE_ROWS NULL
+#define COLUMNS NULL
+#define N_COLUMNS 0
+#define ROW_BYTES 0
+#define LINES NULL
+#define TABLE_FLOATS 0
+#define ROWS_STRUCTURE 0
+#define TABLES_DIGEST 0
+#define TABLES NULL
+#define FEATURE_ORDER "config"
 #define BLOCK block__plain
 #define LANES_BLOCK block__plain
 #define FEW few__plain
@@ -223,6 +234,33 @@ static void score(const void *w, const float *x, size_t xs, size_t rows, float *
 /*@ end */
 #endif
 
+#ifdef FROM_ROWS
+/*@ begin score_columns */
+static void score_rows(const void *weights_of, const void *tables_of, const struct mmoe_values *values, size_t rows,
+                       float *y, struct mmoe_row_status *status, void *scratch)
+{
+    const float *const base = tables_of, *const table[N_TABLES] = {TABLE_LIST};
+    char *const room = scratch;
+    struct rows r;
+    r.column = columns;
+    r.values = values;
+    r.table = table;
+    r.stride = ROW_FLOATS;
+    r.x = (void *)(room + X_AT);
+    r.texts = room + TEXTS_AT;
+    r.floats = (void *)(room + FLOATS_AT);
+    r.doubles = (void *)(room + DOUBLES_AT);
+    for (size_t at = 0; at < rows; at += r.n, y += r.n * OUTPUTS) {
+        begin_block(&r, at, rows - at < ROWS_AT_ONCE ? rows - at : ROWS_AT_ONCE, status + at);
+        features(&r);
+        clear_bad_rows(&r, INPUTS);
+        score(weights_of, r.x, ROW_FLOATS, r.n, y, scratch);
+        spoil_bad_scores(&r, y, OUTPUTS);
+    }
+}
+/*@ end */
+#endif
+
 /*@ begin environment */
 static uint32_t bits_of(float x)
 {
@@ -336,7 +374,17 @@ MMOE_LOCAL const struct mmoe_model MODEL_RECORD = {
     .expected = EXPECTED,
     .score = score,
     .self_test = self_test,
+    .score_rows = SCORE_ROWS,
     .chosen_isa = chosen_isa,
+    .columns = COLUMNS,
+    .n_columns = N_COLUMNS,
+    .row_bytes = ROW_BYTES,
+    .lines = LINES,
+    .table_floats = TABLE_FLOATS,
+    .rows_structure = {ROWS_STRUCTURE},
+    .tables_digest = {TABLES_DIGEST},
+    .tables = TABLES,
+    .feature_order = FEATURE_ORDER,
 };
 /*@ end */
 
@@ -348,6 +396,22 @@ MMOE_EXPORT void MODEL_SCORE(const float *x, size_t rows, float *y, void *scratc
 
 MMOE_EXPORT int MODEL_SELF_TEST(void *scratch) { return self_test(WEIGHTS, EXPECTED, scratch); }
 /*@ end */
+
+#ifdef FROM_ROWS
+/*@ begin api_rows */
+/* A shared object's users find the same in the record. */
+MMOE_LOCAL void MODEL_SCORE_ROWS(const struct MODEL_ROW *rows, size_t n, float *y, struct mmoe_row_status *status,
+                                 void *scratch)
+{
+    struct mmoe_values values[N_COLUMNS];
+    for (size_t i = 0; i < N_COLUMNS; i++) {
+        values[i].at = (const char *)rows + columns[i].offset;
+        values[i].stride = sizeof *rows;
+    }
+    score_rows(WEIGHTS, TABLES, values, n, y, status, scratch);
+}
+/*@ end */
+#endif
 
 #ifdef ONE_ROW
 /*@ begin api_narrow */

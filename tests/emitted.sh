@@ -27,7 +27,7 @@ cd "$work"
 cp a/one.c a/one.h .
 gcc -std=c11 -O2 -c one.c && gcc -std=c11 -O2 -c two.c
 names=$(nm -g --defined-only two.o | cut -d ' ' -f 3 | sort | tr '\n' ' ')
-[ "$names" = "two_model two_score two_self_test " ] || fail "symbols of an object: $names"
+[ "$names" = "two_model two_score two_score_rows two_self_test " ] || fail "symbols of an object: $names"
 [ -z "$(nm -u two.o)" ] || fail "an object needs $(nm -u two.o)"
 "$mmoec" compile "$golden/tiny_mmoe" -o two.so
 names=$(nm -D --defined-only two.so | cut -d ' ' -f 3 | sort | tr '\n' ' ')

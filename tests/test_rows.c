@@ -14,8 +14,8 @@
 
 static struct row_program *program;
 static struct csv *csv;
-static struct row_state *state;
 static struct row_cell *cells;
+static void *scratch;
 static char path[] = "/tmp/test_rows.XXXXXX";
 static struct row_fault fault;
 static float x[64];
@@ -67,10 +67,20 @@ static void open_text(const char *bytes, size_t n, bool header)
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, n, file), n);
     fclose(file);
-    csv = open_csv(&job, program, path, header);
+    csv = open_csv(&job, &program->lines, path, header);
     assert_non_null(csv);
-    state = open_rows(&job, program);
-    cells = NEW_ARRAY(&job, (size_t)program->n_columns, struct row_cell);
+    cells = NEW_ARRAY(&job, program->lines.n_fields, struct row_cell);
+    scratch = arena_aligned(&job.arena, rows_scratch(program));
+}
+
+static void run_row(const struct row_program *p, float *to)
+{
+    struct mmoe_values values[32];
+    struct mmoe_row_status status;
+    assert_true(p->n_columns <= 32);
+    row_values(&p->lines, cells, values);
+    run_rows(p, values, 1, to, &status, scratch);
+    fault = row_fault(&p->lines, cells, status);
 }
 
 /* The next row into x; false if it is bad. */
@@ -79,7 +89,7 @@ static bool next(void)
     memset(x, 0x7f, sizeof x);
     assert_int_equal(read_csv(csv, cells, &fault), CSV_ROW);
     if (!fault.why)
-        run_row(state, cells, x, &fault);
+        run_row(program, x);
     return !fault.why;
 }
 
@@ -222,9 +232,9 @@ static void weighted_tags(void **state_)
     IS(KV "combiner: \"sqrtn\"", "4:3|6:4|9:-5,,,,,,", (15.0 + 28) / 5);
     IS(KV "combiner: \"mean\"", "4:0|6:-1,,,,,,", 0);
     IS(KV, ",,,,,,", 0);
-    BAD(KV, "4,,,,,,", "no separator in a pair");
+    BAD(KV, "4,,,,,,", "not a pair");
     BAD(KV, "4:,,,,,,", "not a number");
-    BAD(KV, "4:1:2,,,,,,", "more than one separator");
+    BAD(KV, "4:1:2,,,,,,", "not a pair");
     BAD(KV, "4:x,,,,,,", "not a number");
     BAD(KV, ":1,,,,,,", "not a whole number");
     IS("feature_type: TagFeature input_names: \"s\" hash_bucket_size: 100000 embedding_dim: 1 kv_separator: \":\"",
@@ -718,7 +728,7 @@ static void several_files(void **state_)
     assert_non_null(file);
     fputs("1,b,3\nx,c\n", file);
     fclose(file);
-    csv = open_csv(&job, program, arena_print(&job.arena, "%s,%s", path, second), false);
+    csv = open_csv(&job, &program->lines, arena_print(&job.arena, "%s,%s", path, second), false);
     ROW("a", 2);
     ROW("b", 3);
     BAD_ROW("needs 3");
@@ -726,7 +736,7 @@ static void several_files(void **state_)
     assert_string_equal(csv_place(csv).source->name, base_name(second));
     at_end();
     unlink(second);
-    csv = open_csv(&job, program, arena_print(&job.arena, "%s,%s", path, second), false);
+    csv = open_csv(&job, &program->lines, arena_print(&job.arena, "%s,%s", path, second), false);
     ROW("a", 2);
     assert_int_equal(read_csv(csv, cells, &fault), CSV_FAILED);
 }
@@ -889,20 +899,22 @@ static void refused_features(void **state_)
 
 /* ---- EasyRec's own models ---------------------------------------------------------------------- */
 
-/* Is the feature's chain one of sums, whose order TensorFlow chooses? */
-static bool is_sum(const struct row_step *st, int n)
+/* The column of a feature that is a sum, whose order TensorFlow chooses; -1: it is not. */
+static int column_of_sum(const struct row_feature *f)
 {
-    bool split = false;
-    for (int i = 0; i < n; i++)
-        split |= st[i].op == ROW_split;
-    return split && st[n - 1].op == ROW_lookup;
+    const struct row_tag_feature *tags = f->constants;
+    bool sum = f->kind == ROW_KIND_tag || f->kind == ROW_KIND_pair || f->kind == ROW_KIND_weighted;
+    for (uint32_t i = 0; sum && i < program->lines.n_fields; i++)
+        if (program->fields[i].column == (int32_t)tags->input.column)
+            return (int)i;
+    return -1;
 }
 
 static size_t count_tags(const struct row_cell *cell)
 {
-    size_t n = cell->length > 0;
-    for (size_t i = 0; i < cell->length; i++)
-        n += cell->text[i] == '|';
+    size_t n = cell->text.length > 0;
+    for (size_t i = 0; i < cell->text.length; i++)
+        n += cell->text.bytes[i] == '|';
     return n;
 }
 
@@ -931,10 +943,9 @@ static void compare_golden(const char *name)
     assert_non_null(program);
     sum_sizes(program, &sizes);
     struct npy *want = open_npy(&job, arena_print(&job.arena, "%s/features.npy", dir));
-    csv = open_csv(&job, program, arena_print(&job.arena, "%s/rows.csv", dir), false);
-    state = open_rows(&job, program);
-    struct row_state *sizer = open_rows(&job, &sizes);
-    cells = NEW_ARRAY(&job, (size_t)program->n_columns, struct row_cell);
+    csv = open_csv(&job, &program->lines, arena_print(&job.arena, "%s/rows.csv", dir), false);
+    scratch = arena_aligned(&job.arena, rows_scratch(program));
+    cells = NEW_ARRAY(&job, program->lines.n_fields, struct row_cell);
     size_t in = (size_t)program->width;
     float *y = NEW_ARRAY(&job, in, float), *size = NEW_ARRAY(&job, in, float);
     double *z = NEW_ARRAY(&job, in, double);
@@ -943,23 +954,20 @@ static void compare_golden(const char *name)
     for (uint64_t r = 0; r < want->rows; r++) {
         assert_int_equal(read_csv(csv, cells, &fault), CSV_ROW);
         assert_null(fault.why);
-        run_row(state, cells, y, &fault);
-        run_row(sizer, cells, size, &fault);
+        run_row(program, y);
         assert_null(fault.why);
+        run_row(&sizes, size);
         assert_true(read_npy_rows(&job, want, r, 1, z, room));
-        for (int i = 0, from = 0; i < program->n_steps; i++) {
-            const struct row_step *st = &program->steps[i];
-            if (st->op != ROW_lookup && st->op != ROW_copy)
-                continue;
-            bool sum = is_sum(program->steps + from, i + 1 - from);
-            size_t tags = sum ? count_tags(&cells[program->steps[from].column]) : 0;
-            for (int j = st->first; j < st->first + st->width; j++) {
+        for (int i = 0; i < program->n_features; i++) {
+            const struct row_feature *f = &program->features[i];
+            int column = column_of_sum(f);
+            size_t tags = column >= 0 ? count_tags(&cells[column]) : 0;
+            for (int j = f->first; j < f->first + f->width; j++) {
                 double most = (double)tags * 0x1p-24 * (double)size[j];
                 if (!(fabs((double)y[j] - z[j]) <= most))
-                    fail_msg("%s row %d, %s: column %d is %a, TensorFlow's %a", name, (int)r, st->feature, j,
-                             (double)y[j], z[j]);
+                    fail_msg("%s row %d, %s: column %d is %a, TensorFlow's %a", name, (int)r, f->key, j, (double)y[j],
+                             z[j]);
             }
-            from = i + 1;
         }
     }
     at_end();

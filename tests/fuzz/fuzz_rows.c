@@ -62,9 +62,9 @@ static const char config[] =
     "task_towers { tower_name: 't' label_name: 'y' } } }";
 
 /* No feature here has a network. */
-bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y)
+const struct mmoe_model *engine_record(const struct engine *e)
 {
-    (void)job, (void)e, (void)x, (void)rows, (void)y;
+    (void)e;
     bug("a network");
 }
 
@@ -91,43 +91,48 @@ static struct row_program *lower_config(struct job *job, uint8_t choice)
         bug("%s", job->messages->text);
     for (int i = 0; i < p->n_tables; i++)
         p->tables[i].numbers = ones(i, (size_t)p->tables[i].rows * (size_t)p->tables[i].width);
-    p->quotes = !(choice & 2);
-    p->quoted_separators = choice & 4;
-    p->skip_header = choice & 8;
+    p->lines.quotes = !(choice & 2);
+    p->lines.quoted_separators = (choice & 4) != 0;
+    p->lines.skip_header = (choice & 8) != 0;
     return p;
 }
 
 /* x [width]: the row's columns, written over bytes `before`. */
-static struct row_fault run_over(struct row_state *state, const struct row_cell *cells, int before, float *x, int width)
+static struct row_fault run_over(const struct row_program *p, const struct row_cell *cells, int old, float *x, void *scratch)
 {
-    struct row_fault fault;
-    memset(x, before, (size_t)width * sizeof *x);
-    run_row(state, cells, x, &fault);
-    return fault;
+    struct mmoe_values values[64];
+    struct mmoe_row_status status;
+    if (p->n_columns > 64)
+        bug("more columns than values");
+    memset(x, old, (size_t)p->width * sizeof *x);
+    memset(scratch, old, rows_scratch(p));
+    row_values(&p->lines, cells, values);
+    run_rows(p, values, 1, x, &status, scratch);
+    return row_fault(&p->lines, cells, status);
 }
 
-static void run_twice(struct row_state *state, const struct row_cell *cells, float *x, float *y, int width,
+static void run_twice(const struct row_program *p, const struct row_cell *cells, float *x, float *y, void *scratch,
                       struct row_fault *fault)
 {
-    *fault = run_over(state, cells, 0x7f, x, width);
-    struct row_fault again = run_over(state, cells, 0, y, width);
+    *fault = run_over(p, cells, 0x7f, x, scratch);
+    struct row_fault again = run_over(p, cells, 0, y, scratch);
     if (!fault->why != !again.why || (fault->why && strcmp(fault->why, again.why) != 0))
         bug("a row is bad, then otherwise");
-    if (!fault->why && memcmp(x, y, (size_t)width * sizeof *x) != 0)
+    if (!fault->why && memcmp(x, y, (size_t)p->width * sizeof *x) != 0)
         bug("a row has other columns the second time");
 }
 
 static void read_all(struct job *job, const char *path, uint8_t choice)
 {
     struct row_program *p = lower_config(job, choice);
-    struct csv *csv = open_csv(job, p, path, choice & 1);
-    struct row_state *state = open_rows(job, p);
-    struct row_cell *cells = arena_array(&job->arena, (size_t)p->n_columns, sizeof *cells);
+    struct csv *csv = open_csv(job, &p->lines, path, choice & 1);
+    void *scratch = arena_aligned(&job->arena, rows_scratch(p));
+    struct row_cell *cells = arena_array(&job->arena, p->lines.n_fields, sizeof *cells);
     float *x = malloc((size_t)p->width * sizeof *x), *y = malloc((size_t)p->width * sizeof *y);
     struct row_fault fault;
     while (csv && read_csv(csv, cells, &fault) == CSV_ROW) {
         if (!fault.why)
-            run_twice(state, cells, x, y, p->width, &fault);
+            run_twice(p, cells, x, y, scratch, &fault);
         if (fault.why)
             blame_row(job, csv_place(csv), &fault, true);
     }
