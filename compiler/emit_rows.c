@@ -59,7 +59,7 @@ static int count_pieces(const char *file)
 
 static struct pieces all_pieces(struct job *job)
 {
-    static const char *const files[] = {"fingerprint.c", "number.c", "functions.c", "rows.c"};
+    static const char *const files[] = {"fingerprint.c", "number.c", "functions.c", "expr.c", "rows.c"};
     struct pieces p = {.job = job};
     int n = 0;
     for (size_t i = 0; i < COUNT(files); i++)
@@ -308,6 +308,33 @@ static const char *target_constants(struct row_emitter *e, const struct row_targ
     bug("target attention in generated code");      /* why_not_in_c() says so before */
 }
 
+static const char *const expr_kinds[] = {
+    "INPUT", "NUMBER", "NEGATE", "ADD", "SUBTRACT", "MULTIPLY", "DIVIDE", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL",
+    "EQUAL", "AND", "OR",
+};
+
+/* ORDER of enum row_expr_kind in templates/expr.h. */
+static const char *expression(struct row_emitter *e, const struct row_expr *x)
+{
+    int i = e->lists++;
+    text_print(e->to, "static const struct row_expr_op row_ops_%d[%u] = {\n", i, x->n);
+    for (uint32_t k = 0; k < x->n; k++)
+        text_print(e->to, "    {ROW_EXPR_%s, %u, %a},\n", expr_kinds[x->op[k].kind], x->op[k].input, x->op[k].number);
+    text_print(e->to, "};\nstatic const struct row_expr row_expr_%d = {row_ops_%d, %u};\n", i, i, x->n);
+    return print(e, "&row_expr_%d", i);
+}
+
+static const char *expr_constants(struct row_emitter *e, const struct row_expr_feature *f)
+{
+    const char *name = print(e, "row_inputs_%d", e->lists++);
+    text_print(e->to, "static const struct row_double %s[%u] = {\n", name, f->n);
+    for (uint32_t i = 0; i < f->n; i++)
+        text_print(e->to, "    {%u, %s},\n", f->input[i].column,
+                   function(e, row_function_name((row_any_function *)f->input[i].read)));
+    text_print(e->to, "};\n");
+    return print(e, ".input = %s, .n = %u, .first = %u, .expr = %s", name, f->n, f->first, expression(e, f->expr));
+}
+
 static const char *scale_constants(struct row_emitter *e, const struct row_scale_feature *f)
 {
     return print(e, ".table = %u, .width = %u", f->table, f->width);
@@ -463,6 +490,8 @@ void add_row_code(struct job *job, const struct row_program *p, const char *name
     add_constants(&e);
     add_features(&e);
     text_print(to, "/* ---- from rows ---- */\n\n");
+    template_copy(to, "expr.h", "types");
+    text_print(to, "\n");
     template_copy(to, "rows.h", "types");
     text_print(to, "\n");
     add_functions(&e, to);

@@ -535,6 +535,33 @@ static void lower_sequence(struct row_lowering *lo)
     add_feature(lo, ROW_KIND_sequence, f);
 }
 
+/* ---- ExprFeature ----------------------------------------------------------------------------- */
+
+static void lower_expr(struct row_lowering *lo)
+{
+    size_t n = n_inputs(lo);
+    struct row_expr_feature *f = NEW(lo->job, struct row_expr_feature);
+    struct row_double *inputs = NEW_ARRAY(lo->job, n, struct row_double);
+    const char **names = NEW_ARRAY(lo->job, n, const char *), *trouble = NULL;
+    if (n > ROW_PARTS)
+        refuse(lo, "it has more than 32 inputs");
+    for (size_t i = 0; i < n; i++) {
+        enum mmoe_field_type type = column_type(lo, i);
+        names[i] = input_name(lo, i);
+        inputs[i].column = find_column(lo, i);
+        inputs[i].read = type == MMOE_STRING ? row_functions.text_double
+                         : type == MMOE_FIELD_FLOAT || type == MMOE_FIELD_DOUBLE ? row_functions.float_double
+                         : row_functions.whole_double;
+    }
+    f->expr = parse_expr(lo->job, text_of(lo->fc->expression), names, (int)n, &trouble);
+    if (!f->expr)
+        refuse(lo, trouble);
+    f->input = inputs;
+    f->n = (uint32_t)n;
+    f->first = (uint32_t)lo->feature->first;
+    add_feature(lo, ROW_KIND_expr, f);
+}
+
 /* ---- target attention ------------------------------------------------------------------------ */
 
 static void lower_feature(struct row_lowering *lo, const struct feature *x);
@@ -696,7 +723,8 @@ static void lower_feature(struct row_lowering *lo, const struct feature *x)
     case KIND(ComboFeature): lower_combo(lo); return;
     case KIND(LookupFeature): lower_lookup(lo); return;
     case KIND(SequenceFeature): lower_sequence(lo); return;
-    default: refuse(lo, "expressions are not computed yet");
+    case KIND(ExprFeature): lower_expr(lo); return;
+    default: refuse(lo, "features of its kind are not made of columns");
     }
 }
 

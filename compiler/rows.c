@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-static int read_double(const char *text, size_t n, double *to) __attribute__((unused));
 #include "../templates/rows.c"
 
 const struct row_functions row_functions = {

@@ -19,6 +19,7 @@
 #include "fingerprint.c"
 #include "number.c"
 #include "functions.c"
+#include "expr.c"
 
 /*@ begin values */
 static const void *value_of(const struct rows *r, uint32_t column, size_t row)
@@ -998,6 +999,45 @@ static void target_feature(struct rows *r, const struct row_target_feature *f)
             x[f->first + f->width + f->more + j] = t.key[j];
             NO_CALL;
         }
+    }
+}
+/*@ end */
+
+/*@ begin text_double */
+static int text_double(const struct rows *r, uint32_t column, size_t row, double *to)
+{
+    struct mmoe_text text = text_value(r, column, row);
+    return read_double(text.bytes, text.length, to) ? 0 : MMOE_ROW_NO_NUMBER;
+}
+/*@ end */
+
+/*@ begin whole_double */
+static int whole_double(const struct rows *r, uint32_t column, size_t row, double *to)
+{
+    *to = (double)whole_value(r, column, row);
+    return 0;
+}
+/*@ end */
+
+/*@ begin float_double */
+static int float_double(const struct rows *r, uint32_t column, size_t row, double *to)
+{
+    *to = number_value(r, column, row);
+    return 0;
+}
+/*@ end */
+
+/*@ begin expr_feature */
+static void expr_feature(struct rows *r, const struct row_expr_feature *f)
+{
+    double input[ROW_PARTS];
+    for (size_t i = 0; i < r->n; i++) {
+        for (size_t k = 0; k < f->n; k++) {
+            int why = f->input[k].read(r, f->input[k].column, i, &input[k]);
+            spoil(r, i, f->input[k].column, why);
+            input[k] = why ? 0 : input[k];
+        }
+        r->x[i * r->stride + f->first] = expr_value(f->expr, input);
     }
 }
 /*@ end */

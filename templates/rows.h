@@ -7,6 +7,7 @@
 #ifndef ROWS_H
 #define ROWS_H
 #include "../runtime/mmoe.h"
+#include "expr.h"
 
 /*@ begin types */
 /* Rows are read in blocks, one feature after the other; lookups wait in a queue, so that the lines of the tables are on
@@ -27,6 +28,7 @@ typedef int row_id_function(const struct row_ids *ids, const struct mmoe_text *t
 typedef int row_number_function(const struct rows *r, const struct row_numbers *n, size_t row, float *to);
 typedef float row_divisor(double weights, double squares);
 typedef float row_float_function(float x);
+typedef int row_double_function(const struct rows *r, uint32_t column, size_t row, double *to);
 #define ROW_TEXT_ROOM 416           /* of a double with 100 digits behind the point */
 
 /* A column as a text. */
@@ -171,6 +173,19 @@ struct row_target_feature {
     const void *self;
 };
 #define ROW_NO_LAYER UINT32_MAX
+
+struct row_double {
+    uint32_t column;
+    row_double_function *read;
+};
+
+/* An expression over numbers of columns. */
+struct row_expr;
+struct row_expr_feature {
+    const struct row_double *input; /* [n], at most ROW_PARTS */
+    uint32_t n, first;
+    const struct row_expr *expr;
+};
 
 /* Every column times a number of its own. */
 struct row_scale_feature {

@@ -431,6 +431,20 @@ static void sequences(void **state_)
     IS(arena_print(&job.arena, "%s seq_multi_sep: \";\"", hashed), ",,,,,,", 0);
 }
 
+static void expressions(void **state_)
+{
+    (void)state_;
+#define EXPR(inputs, text) "feature_type: ExprFeature input_names: [" inputs "] expression: \"" text "\" "
+    IS(EXPR("\"f\"", "f + 1"), ",,,,2.5,,", 3.5);
+    IS(EXPR("\"f\", \"i\"", "f * i - 1 / 4"), ",,3,,2.5,,", 7.25);
+    IS(EXPR("\"s\", \"l\"", "s > l"), "2.5,,,2,,,", 1);
+    IS(EXPR("\"s\", \"l\"", "(s > l) & (l == 3)"), "2.5,,,2,,,", 0);
+    IS(EXPR("\"d\"", "d / 3"), ",,,,,1,", 1.0 / 3);
+    IS(EXPR("\"b\", \"d\"", "b - d"), ",,,,,0.1,true", 1 - 0.1);
+    BAD(EXPR("\"s\"", "s + 1"), ",,,,,,", "not a number");
+    BAD(EXPR("\"s\"", "s + 1"), "x,,,,,,", "not a number");
+}
+
 /* ---- target attention, variational dropout: their numbers come from a checkpoint ------------------- */
 
 static const char attended[] =
@@ -875,7 +889,7 @@ static void refused_features(void **state_)
         const char *feature, *words;
         enum result result;
     } all[] = {
-        {"feature_type: ExprFeature input_names: \"f\" expression: \"f + 1\"", "expressions", UNSUPPORTED},
+        {"feature_type: ExprFeature input_names: \"f\" expression: \"tf.sin(f)\"", "", UNSUPPORTED},
         {"input_names: \"s\" vocab_file: \"v.txt\" embedding_dim: 1", "vocabulary is in a file", UNSUPPORTED},
         {"input_names: \"f\" hash_bucket_size: 5 embedding_dim: 1", "float without precision", UNSUPPORTED},
         {"input_names: \"f\" num_buckets: 5 embedding_dim: 1", "not a whole number", UNSUPPORTED},
@@ -1003,7 +1017,7 @@ int main(void)
         TEST(hashed_texts), TEST(hashed_numbers), TEST(whole_numbers_as_ids), TEST(vocabularies), TEST(tags),
         TEST(weighted_tags), TEST(weights_in_a_column), TEST(plain_numbers), TEST(vectors), TEST(combined_vectors),
         TEST(normalized_numbers), TEST(boundaries), TEST(even_buckets), TEST(projections), TEST(crossed),
-        TEST(joined), TEST(looked_up), TEST(sequences), TEST(target_attention), TEST(attention_of_other_keys),
+        TEST(joined), TEST(looked_up), TEST(sequences), TEST(expressions), TEST(target_attention), TEST(attention_of_other_keys),
         TEST(keys_are_padded), TEST(keys_go_through_a_layer), TEST(variational_dropout), TEST(lines),
         TEST(returns_are_dropped), TEST(any_byte_is_text), TEST(quotes), TEST(counts_of_fields),
         TEST(labels_are_not_read), TEST(empty_files), TEST(headers), TEST(wrong_headers), TEST(defaults),
