@@ -191,13 +191,7 @@ static struct network *read_as(struct job *job, enum reading how)
 static struct row_program *lower_for_c(struct job *job, const struct network *n)
 {
     struct row_program *p = lower_rows(job, n->config, n->features);
-    if (!bind_table_names(job, p, n->tensors))
-        return NULL;
-    const char *why = why_not_in_c(p);
-    if (why)
-        blame(job, UNSUPPORTED, in_file(job, n->from.config), "not-from-rows", "--from features leaves the rows out",
-              "generated code cannot take rows: %s", why);
-    return why ? NULL : p;
+    return bind_table_names(job, p, n->tensors) ? p : NULL;
 }
 
 /* Why rows would be asked too much, if nobody asked for them; NULL: nothing speaks against them. */
@@ -233,10 +227,7 @@ static bool choose_rows(struct job *job, struct network *n, const struct target 
 struct row_program *read_row_program(struct job *job, const struct network *n)
 {
     struct row_program *p = lower_rows(job, n->config, n->features);
-    if (bind_tables(job, p, n->tensors))
-        return p;
-    close_rows(p);
-    return NULL;
+    return bind_tables(job, p, n->tensors) ? p : NULL;
 }
 
 struct network *read_network(struct job *job, bool with_weights) { return read_as(job, with_weights ? NUMBERS : SHAPES); }

@@ -33,7 +33,8 @@ struct emitter {
     struct instance *instances;
     int n_instances;
     bool sizes_in_calls;
-    const char *isa;        /* of the section */
+    const char *isa;        /* of the section; names of a network of rows end in its number, too: "avx2_n1" */
+    const char *words;      /* the instruction set whose words they are in */
     bool in_lanes;          /* does the instruction set of the section have the lanes' form? */
     const char *weights, *tables;   /* their C names; NULL: in a file of their own */
 };
@@ -113,6 +114,18 @@ static void find_instances(struct emitter *e)
     e->n_instances = 0;
     find_form(e, &e->p->rows, false);
     find_form(e, &e->p->lanes, true);
+}
+
+/* Past a number of different ones they take their sizes as arguments. */
+static void choose_instances(struct emitter *e)
+{
+    e->instances = NEW_ARRAY(e->job, (size_t)(e->p->rows.n_steps + e->p->lanes.n_steps), struct instance);
+    e->sizes_in_calls = false;
+    find_instances(e);
+    if (e->n_instances > e->p->most_kernels) {
+        e->sizes_in_calls = true;
+        find_instances(e);
+    }
 }
 
 /* ---- calls ------------------------------------------------------------------------------------------------------- */
@@ -297,7 +310,7 @@ static const char *list_cases(struct emitter *e, const bool *occurs)
 static const char *vecs_cases(struct emitter *e)
 {
     bool occurs[MOST_CASES + 1] = {false};
-    const struct isa *isa = find_isa(e->isa);
+    const struct isa *isa = find_isa(e->words);
     for (int i = 0; i < e->p->rows.n_steps; i++) {
         const struct step *st = &e->p->rows.steps[i];
         if (st->kernel != KERNEL_dense)
@@ -319,7 +332,7 @@ static const char *vecs_cases(struct emitter *e)
 static const char *columns_cases(struct emitter *e)
 {
     bool occurs[MOST_CASES + 1] = {false};
-    const struct isa *isa = find_isa(e->isa);
+    const struct isa *isa = find_isa(e->words);
     for (int i = 0; i < e->p->lanes.n_steps; i++) {
         const struct step *st = &e->p->lanes.steps[i];
         for (int vecs = 1; st->kernel == KERNEL_dense && vecs <= 2; vecs++) {
@@ -466,7 +479,7 @@ static void add_score_of_isa(struct emitter *e)
     const struct word one_row[] = {{"SCORE_ISA", score}, {"BLOCK", block}, {"OUTPUTS", outputs}};
     const struct word lanes[] = {
         {"SCORE_ISA", score}, {"BLOCK", straight(e) ? few : block}, {"LANES_BLOCK", print(e, "lanes__%s", e->isa)},
-        {"LANES_FROM", print(e, "%d", lanes_from(e->p, e->isa))}, {"OUTPUTS", outputs},
+        {"LANES_FROM", print(e, "%d", lanes_from(e->p, e->words))}, {"OUTPUTS", outputs},
     };
     if (straight(e))
         add_few(e, few, block, outputs);
@@ -485,21 +498,18 @@ static bool muladd(const struct emitter *e) { return strcmp(e->p->numerics->name
 
 static void add_words(struct emitter *e)
 {
-    template_add(e->job, e->to, "simd.h", print(e, "words_%s", e->isa), NULL, NULL, 0);
+    template_add(e->job, e->to, "simd.h", print(e, "words_%s", e->words), NULL, NULL, 0);
     text_print(e->to, "\n");
-    if (strcmp(e->isa, "plain") != 0)
+    if (strcmp(e->words, "plain") != 0)
         return;
     template_add(e->job, e->to, "simd.h", muladd(e) ? "muladd_plain" : "fma_plain", NULL, NULL, 0);
     text_print(e->to, "\n");
 }
 
-static void add_isa(struct emitter *e, const char *isa)
+/* All that computes the plan at hand by the instruction set. */
+static void add_plan(struct emitter *e)
 {
-    e->isa = isa;
-    e->in_lanes = lanes_from(e->p, isa) < INT_MAX;
-    bool x86 = strncmp(isa, "avx", 3) == 0;
-    text_print(e->to, "/* ---- %s ---- */\n\n%s", isa, x86 ? "#if defined __x86_64__\n" : "");
-    add_words(e);
+    e->in_lanes = lanes_from(e->p, e->words) < INT_MAX;
     add_math(e);
     if (uses(e, KERNEL_dense))
         add_tiles(e);
@@ -510,6 +520,29 @@ static void add_isa(struct emitter *e, const char *isa)
             add_kernel(e, &e->instances[i]);
     add_blocks(e);
     add_score_of_isa(e);
+}
+
+/* Networks of rows are plans of their own, beside the model's. */
+static void add_networks_of_isa(struct emitter *e)
+{
+    struct emitter own = *e;
+    for (int i = 0; e->rows && i < e->rows->n_networks; i++) {
+        own.p = e->rows->networks[i].plan;
+        own.isa = print(e, "%s_n%d", e->words, i);
+        choose_instances(&own);
+        text_print(e->to, "/* The network of target attention %d. */\n", i);
+        add_plan(&own);
+    }
+}
+
+static void add_isa(struct emitter *e, const char *isa)
+{
+    e->isa = e->words = isa;
+    bool x86 = strncmp(isa, "avx", 3) == 0;
+    text_print(e->to, "/* ---- %s ---- */\n\n%s", isa, x86 ? "#if defined __x86_64__\n" : "");
+    add_words(e);
+    add_plan(e);
+    add_networks_of_isa(e);
     if (dispatches(e))              /* another section may follow */
         template_add(e->job, e->to, "simd.h", "undef_words", NULL, NULL, 0);
     text_print(e->to, "%s\n", x86 ? "#endif\n" : "");
@@ -638,6 +671,27 @@ static size_t scratch_bytes(const struct emitter *e)
     return e->rows ? rows_at(e) + rows_scratch(e->rows) : (e->p->scratch_floats + e->p->test_floats) * sizeof(float);
 }
 
+/* What target attention calls. */
+static void add_networks(struct emitter *e)
+{
+    for (int i = 0; i < e->rows->n_networks; i++) {
+        const struct row_network *n = &e->rows->networks[i];
+        const char *const *isas = e->p->target->isas;
+        const char *inputs = print(e, "%d", n->plan->inputs), *table = print(e, "%u", n->table);
+        const struct word only[] = {{"NETWORK", print(e, "network_%d", i)}, {"INPUTS", inputs}, {"TABLE", table},
+                                    {"SCORE_ISA", print(e, "score__%s_n%d", isas[0], i)}};
+        const struct word x86[] = {{"NETWORK", print(e, "network_%d", i)}, {"INPUTS", inputs}, {"TABLE", table},
+                                   {"SCORE_AVX512", print(e, "score__avx512_n%d", i)},
+                                   {"SCORE_AVX2", print(e, "score__avx2_n%d", i)},
+                                   {"SCORE_PLAIN", print(e, "score__plain_n%d", i)}};
+        if (dispatches(e))
+            template_add(e->job, e->to, "frame.c", "network_x86", NULL, x86, (int)COUNT(x86));
+        else
+            template_add(e->job, e->to, "frame.c", "network_only", NULL, only, (int)COUNT(only));
+        text_print(e->to, "\n");
+    }
+}
+
 /* From rows to scores. */
 static void add_rows(struct emitter *e)
 {
@@ -647,12 +701,15 @@ static void add_rows(struct emitter *e)
     size_t width = (size_t)(r->width + r->more_columns), x = rows_at(e), texts = x + ROWS_AT_ONCE * width * sizeof(float);
     size_t floats = (texts + r->texts * ROW_TEXT_ROOM + 63) / 64 * 64;
     size_t doubles = (floats + r->floats * sizeof(float) + 63) / 64 * 64;
+    size_t networks = (doubles + r->doubles * sizeof(double) + 63) / 64 * 64;
     const struct word words[] = {
         {"N_TABLES", print(e, "%d", r->n_tables ? r->n_tables : 1)}, {"TABLE_LIST", row_table_list(e->job, r)},
         {"X_AT", print(e, "%zu", x)}, {"TEXTS_AT", print(e, "%zu", texts)}, {"FLOATS_AT", print(e, "%zu", floats)},
-        {"DOUBLES_AT", print(e, "%zu", doubles)}, {"ROW_FLOATS", print(e, "%zu", width)},
+        {"DOUBLES_AT", print(e, "%zu", doubles)}, {"NETWORKS_AT", print(e, "%zu", networks)}, {"ROW_FLOATS", print(e, "%zu", width)},
         {"INPUTS", print(e, "%d", e->p->inputs)}, {"OUTPUTS", print(e, "%d", e->p->outputs)},
     };
+    add_row_types(e->to);
+    add_networks(e);
     add_row_code(e->job, r, e->from->name, e->to);
     template_add(e->job, e->to, "frame.c", "score_columns", NULL, words, (int)COUNT(words));
     text_print(e->to, "\n");
@@ -743,6 +800,8 @@ static void emit_c(struct emitter *e, const struct weights *w, const struct expe
     add_expert_lists(e, &e->p->rows, add_rows_list);
     add_map(e, &e->p->rows, "");
     text_print(e->to, "\n");
+    for (int i = 0; e->rows && i < e->rows->n_networks; i++)
+        add_map(e, &e->rows->networks[i].plan->rows, print(e, " of the network of target attention %d", i));
     if (e->p->lanes.n_steps) {
         add_expert_lists(e, &e->p->lanes, add_lanes_list);
         add_map(e, &e->p->lanes, " in lanes, each value [column][LANES]");
@@ -838,12 +897,7 @@ struct generated *emit(struct job *job, const struct plan *p, const struct weigh
     struct generated *g = NEW(job, struct generated);
     g->c.arena = g->h.arena = g->proof.arena = &job->arena;
     struct emitter e = {.job = job, .p = p, .from = from, .rows = rows, .to = &g->c};
-    e.instances = NEW_ARRAY(job, (size_t)(p->rows.n_steps + p->lanes.n_steps), struct instance);
-    find_instances(&e);
-    if (e.n_instances > p->most_kernels) {
-        e.sizes_in_calls = true;
-        find_instances(&e);
-    }
+    choose_instances(&e);
     emit_c(&e, w, want);
     e.to = &g->h;
     emit_h(&e, w);

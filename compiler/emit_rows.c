@@ -302,10 +302,33 @@ static const char *sequence_constants(struct row_emitter *e, const struct row_se
     return print(e, ".history = %s,\n    .vector = %u, .first = %u", history(e, &f->history), f->vector, f->first);
 }
 
+static const char *spans(struct row_emitter *e, const struct row_target_feature *f)
+{
+    const char *name = print(e, "row_keys_%d", e->lists++);
+    text_print(e->to, "static const struct row_span %s[%u] = {", name, f->n_keys);
+    for (uint32_t i = 0; i < f->n_keys; i++)
+        text_print(e->to, "%s{%u, %u}", i ? ", " : "", f->key[i].first, f->key[i].width);
+    text_print(e->to, "};\n");
+    return name;
+}
+
+static const char *histories(struct row_emitter *e, const struct row_target_feature *f)
+{
+    const char *name = print(e, "row_histories_%d", e->lists++);
+    struct text all = {.arena = &e->job->arena};
+    for (uint32_t i = 0; i < f->n_histories + f->n_others; i++)
+        text_print(&all, "    %s,\n", history(e, &f->history[i]));
+    text_print(e->to, "static const struct row_history %s[%u] = {\n%s};\n", name, f->n_histories + f->n_others, all.data);
+    return name;
+}
+
 static const char *target_constants(struct row_emitter *e, const struct row_target_feature *f)
 {
-    (void)e, (void)f;
-    bug("target attention in generated code");      /* why_not_in_c() says so before */
+    const struct row_network *w = f->self;
+    return print(e, ".key = %s, .history = %s, .n_keys = %u, .n_histories = %u, .n_others = %u,\n    .width = %u, .more = %u, "
+                 ".key_layer = %uu, .step_layer = %uu, .keep_key = %d, .first = %u, .network = network_%d",
+                 spans(e, f), histories(e, f), f->n_keys, f->n_histories, f->n_others, f->width, f->more, f->key_layer,
+                 f->step_layer, f->keep_key, f->first, (int)(w - e->p->networks));
 }
 
 static const char *const expr_kinds[] = {
@@ -480,6 +503,15 @@ static void add_functions(struct row_emitter *e, struct text *to)
         }
 }
 
+void add_row_types(struct text *to)
+{
+    text_print(to, "/* ---- from rows ---- */\n\n");
+    template_copy(to, "expr.h", "types");
+    text_print(to, "\n");
+    template_copy(to, "rows.h", "types");
+    text_print(to, "\n");
+}
+
 /* Which functions are needed is known when the constants are printed; they stand above them. */
 void add_row_code(struct job *job, const struct row_program *p, const char *name, struct text *to)
 {
@@ -489,11 +521,6 @@ void add_row_code(struct job *job, const struct row_program *p, const char *name
     add_lines(&e);
     add_constants(&e);
     add_features(&e);
-    text_print(to, "/* ---- from rows ---- */\n\n");
-    template_copy(to, "expr.h", "types");
-    text_print(to, "\n");
-    template_copy(to, "rows.h", "types");
-    text_print(to, "\n");
     add_functions(&e, to);
     text_add(to, after.data, after.length);
 }
@@ -510,11 +537,10 @@ void row_structure(struct job *job, const struct row_program *p, unsigned char d
 {
     struct text t = {.arena = &job->arena};
     add_row_code(job, p, "row", &t);
-    text_print(&t, "%s", row_table_list(job, p));
+    text_print(&t, "%s\n", row_table_list(job, p));
+    for (int i = 0; i < p->n_networks; i++) {
+        structure_digest(p->networks[i].plan, job, digest);
+        text_print(&t, "%s\n", hex(job, digest));
+    }
     sha256(t.data, t.length, digest);
-}
-
-const char *why_not_in_c(const struct row_program *p)
-{
-    return p->n_networks ? "target attention has a network of its own" : NULL;
 }

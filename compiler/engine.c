@@ -128,10 +128,7 @@ void close_engine(struct engine *e)
         return;
     mmoe_close(e->served);
     close_live(e->live);
-    close_rows(e->rows);
 }
-
-const struct mmoe_model *engine_record(const struct engine *e) { return e->served ? mmoe_record(e->served) : NULL; }
 
 const struct mmoe_lines *engine_lines(const struct engine *e)
 {

@@ -298,7 +298,6 @@ void close_live(struct live *l)
     if (l->mapping)
         munmap(l->mapping, l->mapping_bytes);
     drop_code(l->code);
-    close_rows(l->rows);
     struct arena own = l->own.arena;        /* it holds *l */
     arena_free(&own);
 }

@@ -700,6 +700,8 @@ static void lower_target(struct row_lowering *lo, const Easyrec__SeqAttGroupConf
     struct row_network *network = &lo->p->networks[lo->p->n_networks++];
     network->original = lower_seq_dnn(lo->job, lo->c, g->seq_dnn ? &g->seq_dnn->base : NULL, name, 4 * width,
                                       &lo->batch_norms);
+    network->plan = make_plan(lo->job, tidy(lo->job, fuse(lo->job, fold(lo->job, network->original))));
+    network->table = (uint32_t)add_table(lo, (struct row_table){.names = {name}, .network = network, .pos = lo->feature->pos});
     t->network = run_row_network;
     t->self = network;
     want_target_room(lo->p, t, (size_t)key_width);
@@ -753,6 +755,8 @@ static void add_scale(struct row_lowering *lo, const Easyrec__VariationalDropout
 
 uint64_t table_floats(const struct row_table *t)
 {
+    if (t->network)
+        return t->network->plan->weight_floats;
     return t->logit ? (uint64_t)t->n_scales : t->rows * (uint64_t)(t->width ? t->width : 1);
 }
 

@@ -501,10 +501,12 @@ struct row_feature {
     int first, width;               /* the columns it writes */
 };
 
-/* The network of a target attention, ready to run: a small model of its own. */
+/* The network of a target attention: a small model of its own, whose weights lie among the tables. */
+struct plan;
 struct row_network {
-    const struct model *original, *model;   /* lowered; bound, passes done */
-    struct engine *engine;
+    const struct model *original;   /* as EasyRec means it */
+    const struct plan *plan;        /* of the original after passes, bound once tables are */
+    uint32_t table;
 };
 
 /* Numbers of the checkpoint that rows need: an embedding table [rows][width]. */
@@ -514,6 +516,7 @@ struct row_table {
     int width;                      /* 0: a vector of `rows` numbers */
     const int *logit;               /* [n_scales]: the table is 1 - sigmoid of these of its numbers, 1 for -1; or NULL */
     int n_scales;
+    const struct row_network *network;      /* the table is its weights, as its plan packs them; or NULL */
     uint64_t at;                    /* floats before it where all tables lie in a row */
     struct pos pos;
     const struct tensor *tensor;    /* set by bind_table_names */
@@ -541,11 +544,10 @@ struct row_program {
 struct row_program *lower_rows(struct job *job, const struct config *c, const struct features *f);
 /* Finds the tables and checks their shapes. */
 bool bind_table_names(struct job *job, struct row_program *p, const struct tensors *ts);
-/* The same, and reads them, opens the networks of target attention; after success or not, close_rows. */
+/* The same, and reads them. */
 bool bind_tables(struct job *job, struct row_program *p, const struct tensors *ts);
 uint64_t table_floats(const struct row_table *t);
 bool read_row_table(struct job *job, const struct row_table *t, float *to);        /* [table_floats(t)], of one that has its tensor */
-void close_rows(struct row_program *p);                 /* NULL: nothing */
 
 /* After bind_tables. x [n][p->width], status [n]; scratch, aligned to 64: rows_scratch(p) bytes. A bad row is zeros. */
 size_t rows_scratch(const struct row_program *p);
@@ -842,8 +844,8 @@ bool write_weights(struct job *job, const char *path, const struct generated *g)
 /* The tables of rows in one piece, for C text. */
 bool gather_tables(struct job *job, const struct row_program *p, struct weights *w);
 
-/* emit_rows.c: what makes the input from rows. NULL, or why generated code cannot: */
-const char *why_not_in_c(const struct row_program *p);
+/* emit_rows.c: what makes the input from rows. */
+void add_row_types(struct text *to);
 void add_row_code(struct job *job, const struct row_program *p, const char *name, struct text *to);
 void add_row_struct(struct job *job, const struct row_program *p, const char *name, struct text *to);
 const char *row_table_list(struct job *job, const struct row_program *p);
@@ -957,7 +959,6 @@ struct engine;
 struct engine *open_engine(struct job *job, struct network *n, const char *name);
 struct engine *open_so(struct job *job, const char *path);                     /* a compiled model */
 void close_engine(struct engine *e);
-const struct mmoe_model *engine_record(const struct engine *e);        /* NULL: the reference */
 const struct mmoe_lines *engine_lines(const struct engine *e);         /* of files of rows; NULL: it takes no rows */
 int engine_inputs(const struct engine *e);
 int engine_outputs(const struct engine *e);
@@ -1075,7 +1076,7 @@ void random_rows(float *x, size_t n);                                   /* about
 struct mmoec_watch;
 struct mmoec_watch_options;
 bool start_watch(struct job *job, const struct mmoec_watch_options *options, struct mmoec_watch **watch);
-/* Of a network with tensors: what makes its input from rows, bound; for close_rows. NULL after an error. */
+/* Of a network with tensors: what makes its input from rows, bound. NULL after an error. */
 struct row_program *read_row_program(struct job *job, const struct network *n);
 void add_json_string(struct text *to, const char *s);                          /* with its quotes */
 const char *column_name(struct job *job, const struct model *m, int column);    /* of the outputs' columns */

@@ -4,6 +4,7 @@
  * templates/rows.c computes, this file calls it: feature after feature for a block of rows. Nothing is allocated.
  */
 #include "mmoec.h"
+#include "../runtime/kernels.h"
 
 #include <string.h>
 
@@ -66,8 +67,10 @@ static void run_feature(struct rows *r, const struct row_feature *f)
 void run_row_network(const struct rows *r, const void *self, const float *u, size_t steps, float *a)
 {
     const struct row_network *w = self;
-    const struct mmoe_model *m = engine_record(w->engine);
-    m->score(m->weights, u, m->inputs, steps, a, r->scratch);
+    const struct mmoe_kernels *k = mmoe_kernels_best();
+    if (k->numerics != w->plan->numerics->number)
+        k = mmoe_kernels_named(w->plan->numerics->kernels);
+    walk_rows(w->plan, k, r->table[w->table], u, (size_t)w->plan->inputs, steps, a, r->scratch);
 }
 
 /* ---- scratch: the state, then what it points at, each aligned to 64 ---------------------------- */
@@ -80,7 +83,7 @@ static size_t network_scratch(const struct row_program *p)
 {
     size_t most = 0;
     for (int i = 0; i < p->n_networks; i++) {
-        size_t n = engine_record(p->networks[i].engine)->scratch_bytes;
+        size_t n = p->networks[i].plan->scratch_floats * sizeof(float);
         most = n > most ? n : most;
     }
     return most;

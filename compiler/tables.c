@@ -54,6 +54,8 @@ static void logits_to_scales(const struct row_table *t, const float *logits, flo
 
 bool read_row_table(struct job *job, const struct row_table *t, float *to)
 {
+    if (t->network)
+        return pack_into(job, t->network->plan, to);
     float *numbers = t->logit ? NEW_ARRAY(job, (size_t)tensor_count(t->tensor), float) : to;
     if (!read_tensor_floats(job, t->tensor, true, numbers) || !check_numbers(job, t, numbers))
         return false;
@@ -64,6 +66,8 @@ bool read_row_table(struct job *job, const struct row_table *t, float *to)
 
 static bool bind_name(struct job *job, struct row_table *t, const struct tensors *ts)
 {
+    if (t->network)
+        return true;
     t->tensor = find_table(t, ts);
     if (t->tensor)
         return check_table(job, t, t->tensor, ts);
@@ -72,32 +76,22 @@ static bool bind_name(struct job *job, struct row_table *t, const struct tensors
     return false;
 }
 
+/* The plan is that of the shapes alone: tables were laid out by it. */
+static bool bind_network(struct job *job, struct row_network *w, const struct tensors *ts)
+{
+    const struct model *m = bind_names(job, w->original, ts);
+    w->plan = make_plan(job, tidy(job, fuse(job, fold(job, m))));
+    return w->plan != NULL;
+}
+
 bool bind_table_names(struct job *job, struct row_program *p, const struct tensors *ts)
 {
     bool good = p && ts;
     for (int i = 0; p && ts && i < p->n_tables; i++)
         good &= bind_name(job, &p->tables[i], ts);
+    for (int i = 0; good && i < p->n_networks; i++)
+        good = bind_network(job, &p->networks[i], ts);
     return good;
-}
-
-static bool open_network(struct job *job, struct row_network *w, const struct tensors *ts)
-{
-    const struct model *m = bind_weights(job, w->original, ts);
-    m = tidy(job, fuse(job, fold(job, m)));
-    if (!m)
-        return false;
-    struct network n = {.model = m};
-    w->model = m;
-    w->engine = open_engine(job, &n, "walk");
-    return w->engine != NULL;
-}
-
-void close_rows(struct row_program *p)
-{
-    for (int i = 0; p && i < p->n_networks; i++) {
-        close_engine(p->networks[i].engine);
-        p->networks[i].engine = NULL;
-    }
 }
 
 static bool bind_numbers(struct job *job, struct row_table *t)
@@ -112,7 +106,5 @@ bool bind_tables(struct job *job, struct row_program *p, const struct tensors *t
     bool good = bind_table_names(job, p, ts);
     for (int i = 0; good && i < p->n_tables; i++)
         good = bind_numbers(job, &p->tables[i]);
-    for (int i = 0; good && i < p->n_networks; i++)
-        good = open_network(job, &p->networks[i], ts);
     return good;
 }

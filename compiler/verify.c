@@ -138,7 +138,6 @@ static bool load_raw_rows(struct verifier *v)
     struct row_program *p = read_row_program(job, v->n);
     struct csv *csv = p ? open_csv(job, &p->lines, job->options->rows, job->options->header) : NULL;
     bool good = csv && read_blocks(v, p, csv);
-    close_rows(p);
     return good;
 }
 

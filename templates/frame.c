@@ -235,6 +235,28 @@ static void score(const void *w, const float *x, size_t xs, size_t rows, float *
 #endif
 
 #ifdef FROM_ROWS
+/*@ begin network_x86 */
+static void NETWORK(const struct rows *r, const void *self, const float *u, size_t steps, float *a)
+{
+    (void)self;
+    switch (isa()) {
+#if defined __x86_64__
+    case 2: SCORE_AVX512(r->table[TABLE], u, INPUTS, steps, a, r->scratch); return;
+    case 1: SCORE_AVX2(r->table[TABLE], u, INPUTS, steps, a, r->scratch); return;
+#endif
+    default: SCORE_PLAIN(r->table[TABLE], u, INPUTS, steps, a, r->scratch); return;
+    }
+}
+/*@ end */
+
+/*@ begin network_only */
+static void NETWORK(const struct rows *r, const void *self, const float *u, size_t steps, float *a)
+{
+    (void)self;
+    SCORE_ISA(r->table[TABLE], u, INPUTS, steps, a, r->scratch);
+}
+/*@ end */
+
 /*@ begin score_columns */
 static void score_rows(const void *weights_of, const void *tables_of, const struct mmoe_values *values, size_t rows,
                        float *y, struct mmoe_row_status *status, void *scratch)
@@ -250,6 +272,7 @@ static void score_rows(const void *weights_of, const void *tables_of, const stru
     r.texts = room + TEXTS_AT;
     r.floats = (void *)(room + FLOATS_AT);
     r.doubles = (void *)(room + DOUBLES_AT);
+    r.scratch = room + NETWORKS_AT;
     for (size_t at = 0; at < rows; at += r.n, y += r.n * OUTPUTS) {
         begin_block(&r, at, rows - at < ROWS_AT_ONCE ? rows - at : ROWS_AT_ONCE, status + at);
         features(&r);

@@ -211,8 +211,7 @@ struct rows {
     char *texts;                    /* [ROW_PARTS or fewer][ROW_TEXT_ROOM] */
     float *floats;                  /* what the feature at hand needs */
     double *doubles;
-    const void *weights;            /* of networks */
-    void *scratch;
+    void *scratch;                  /* of networks, aligned to 64 */
     /* The feature at hand: */
     const struct row_sum *to;
     size_t n_lookups;

@@ -504,7 +504,6 @@ static void target_attention(void **state_)
     assert_false(next());                           /* an empty step is no number */
     assert_true(next());
     near(x[1], 0.25);
-    close_rows(program);
 }
 
 static void attention_of_other_keys(void **state_)
@@ -523,7 +522,6 @@ static void attention_of_other_keys(void **state_)
     near(x[2], (a[0] * 1 + a[1] * 4) / (a[0] + a[1]));
     assert_false(next());
     assert_non_null(strstr(fault.why, "different numbers of steps"));
-    close_rows(program);
 }
 
 static void keys_are_padded(void **state_)
@@ -544,7 +542,6 @@ static void keys_are_padded(void **state_)
     near(x[2], (a[0] * h[0][1] + a[1] * h[1][1]) / sum);
     near(x[3], 2);
     assert_true(x[4] == 0);
-    close_rows(program);
 }
 
 static void keys_go_through_a_layer(void **state_)
@@ -562,7 +559,6 @@ static void keys_go_through_a_layer(void **state_)
     near(x[2], 0.25 * 2 + 1 * 4 + 1);
     near(x[3], 6.5);
     near(x[4], -1.75);
-    close_rows(program);
 }
 
 /* It scales the features, but neither target attention nor the key that it uses. */
@@ -575,7 +571,6 @@ static void variational_dropout(void **state_)
     near(x[0], 2 * (1 - 1 / (1 + exp(-1))));
     near(x[1], 0.25);
     near(x[2], 2);
-    close_rows(program);
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -994,7 +989,6 @@ static void features_of_easyrec(void **state_)
     for (size_t i = 0; i < COUNT(names); i++) {
         clear();
         compare_golden(names[i]);
-        close_rows(program);
     }
 }
 
