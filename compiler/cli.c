@@ -55,7 +55,7 @@ static const struct option_row {
     {O_DUMP, COMPILE, "dump", "STAGE", "print what a stage made to standard output", dump_stages},
     {O_WEIGHTS, ALL, "weights", "PREFIX", "the checkpoint: the path without .index", NULL},
     {O_OUTPUTS, ALL, "outputs", "WHICH", "scores (default: every probs_* and y_*), all, or names by commas", NULL},
-    {O_ORDER, ALL, "feature-order", "ORDER", "config (EasyRec 0.8.0 and later) or name (before); default: the graph's, or config", orders},
+    {O_ORDER, ALL, "feature-order", "ORDER", "config (EasyRec 0.8.0 and later) or name (before); default: the trained one if known, or config", orders},
     {O_PERMISSIVE, ALL, "permissive", NULL, "skip unknown fields, keep weights that are not finite; warn", NULL},
     {O_JSON, INSPECT | VERIFY | BENCH, "json", NULL, "print JSON", NULL},
     {O_PLAN, INSPECT, "plan", NULL, "show how the model would be computed, each choice with its reason", NULL},
