@@ -547,6 +547,8 @@ static void lower_expr(struct row_lowering *lo)
         refuse(lo, "it has more than 32 inputs");
     for (size_t i = 0; i < n; i++) {
         enum mmoe_field_type type = column_type(lo, i);
+        if (type == MMOE_FIELD_BOOL)
+            refuse(lo, "EasyRec makes no number of a BOOL");
         names[i] = input_name(lo, i);
         inputs[i].column = find_column(lo, i);
         inputs[i].read = type == MMOE_STRING ? row_functions.text_double

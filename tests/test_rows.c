@@ -440,7 +440,6 @@ static void expressions(void **state_)
     IS(EXPR("\"s\", \"l\"", "s > l"), "2.5,,,2,,,", 1);
     IS(EXPR("\"s\", \"l\"", "(s > l) & (l == 3)"), "2.5,,,2,,,", 0);
     IS(EXPR("\"d\"", "d / 3"), ",,,,,1,", 1.0 / 3);
-    IS(EXPR("\"b\", \"d\"", "b - d"), ",,,,,0.1,true", 1 - 0.1);
     BAD(EXPR("\"s\"", "s + 1"), ",,,,,,", "not a number");
     BAD(EXPR("\"s\"", "s + 1"), "x,,,,,,", "not a number");
 }
@@ -885,6 +884,7 @@ static void refused_features(void **state_)
         enum result result;
     } all[] = {
         {"feature_type: ExprFeature input_names: \"f\" expression: \"tf.sin(f)\"", "", UNSUPPORTED},
+        {"feature_type: ExprFeature input_names: \"b\" expression: \"b + 1\"", "BOOL", UNSUPPORTED},
         {"input_names: \"s\" vocab_file: \"v.txt\" embedding_dim: 1", "vocabulary is in a file", UNSUPPORTED},
         {"input_names: \"f\" hash_bucket_size: 5 embedding_dim: 1", "float without precision", UNSUPPORTED},
         {"input_names: \"f\" num_buckets: 5 embedding_dim: 1", "not a whole number", UNSUPPORTED},
