@@ -210,7 +210,7 @@ static const char *why_no_rows(struct job *job, const struct network *n)
 static bool choose_rows(struct job *job, struct network *n, const struct target *t)
 {
     const struct options *o = job->options;
-    bool asked = o->rows || (o->from && strcmp(o->from, "rows") == 0);
+    bool asked = wants_rows(o);
     if (asked && t->narrow) {
         blame(job, UNSUPPORTED, (struct pos){0}, "not-from-rows", NULL, "the target %s takes the experts' input alone", t->name);
         return false;

@@ -108,7 +108,7 @@ static struct engine *open_aot(struct job *job, struct network *n)
 static struct engine *open_reference(struct job *job, const struct network *n)
 {
     struct engine *e = new_engine(job, REFERENCE, n->model);
-    if (job->options->rows && (e->rows = read_row_program(job, n)) == NULL)
+    if (wants_rows(job->options) && (e->rows = read_row_program(job, n)) == NULL)
         return NULL;
     return e;
 }

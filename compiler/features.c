@@ -544,6 +544,8 @@ static const char *fault_of(struct finder *f, const struct entry *e)
 
 /* ---- trouble: why a feature cannot be computed from rows ------------------------------------- */
 
+bool wants_rows(const struct options *o) { return o->rows || (o->from && strcmp(o->from, "rows") == 0); }
+
 /* Of the feature's i-th input: a FIELD, or -1 if the config does not tell. */
 static int type_of(const struct finder *f, const struct entry *e, size_t i)
 {
@@ -963,7 +965,7 @@ static int place(struct finder *f, struct features *to, const struct feature *fr
                   "the group \"all\" has more than %d columns", WIDEST_INPUT);
             return -1;
         }
-        if (x->trouble && f->job->options->rows)
+        if (x->trouble && wants_rows(f->job->options))
             blame(f->job, UNSUPPORTED, x->pos, "not-from-rows", "--features F.npy needs no rows",
                   "\"%s\" cannot be computed from rows: %s", shown(f, x->key), x->trouble);
         else if (x->trouble)

@@ -93,7 +93,7 @@ static bool check_options(struct job *job)
 {
     const struct options *o = job->options;
     const char *target_names[16] = {NULL}, *numerics_names[16] = {NULL};
-    static const char *const places[] = {"c", "file", NULL};
+    static const char *const places[] = {"c", "file", NULL}, *const inputs[] = {"rows", "features", NULL};
     for (size_t i = 0; targets[i].name; i++)
         target_names[i] = targets[i].name;
     for (size_t i = 0; numerics_classes[i].name; i++)
@@ -106,7 +106,8 @@ static bool check_options(struct job *job)
     else
         return is_one_of(job, "target", o->target, target_names) &&
                is_one_of(job, "class of numerics", o->numerics, numerics_names) &&
-               is_one_of(job, "place of weights", o->weights_in, places) && check_engine(job, o->engine);
+               is_one_of(job, "place of weights", o->weights_in, places) && is_one_of(job, "input", o->from, inputs) &&
+               check_engine(job, o->engine);
     return false;
 }
 
@@ -130,6 +131,7 @@ static struct options internal(const char *dir, const struct mmoec_options *give
         .verbose = o.verbose != 0,
         .perf_map = o.perf_map != 0,
         .cache = o.cache,
+        .from = o.from,
     };
 }
 

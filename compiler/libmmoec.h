@@ -77,6 +77,9 @@ struct mmoec_options {
                                        the checkpoint; "": beside it; NULL: none. A file is known by digests of config
                                        and index, sizes of data files, versions and options. One that is damaged, or cannot be
                                        written, is a warning; old ones are the caller's to remove. */
+    const char *from;               /* "rows": the record takes rows, too (mmoe_score_rows); of jit, the embedding tables are
+                                       read then. "features": it does not. NULL: "features" of jit; of compile, rows if
+                                       the tables are small */
 };
 
 /* ---- models in memory ------------------------------------------------------------------------------------------ */

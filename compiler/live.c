@@ -159,7 +159,7 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
     r->scratch_bytes = (p->scratch_floats + p->test_floats) * sizeof(float);
     r->weight_floats = p->weight_floats;
     structure_digest(p, job, l->structure);
-    if (l->code && !job->options->rows)
+    if (l->code && !wants_rows(job->options))
         memcpy(r->structure, l->structure, sizeof r->structure);
     else
         no_swap_of_weights(l, r->structure);
@@ -258,7 +258,7 @@ static bool fill(struct job *job, struct live *l, const struct network *n, const
     if (!l->plan || !choose_kernels(job, l, dash ? dash + 1 : "") || !choose_engine(job, l, engine))
         return false;
     fill_record(job, l, n);
-    if (job->options->rows && !open_live_rows(job, l, n))
+    if (wants_rows(job->options) && !open_live_rows(job, l, n))
         return false;
     t.code = now();
     if (!map_weights(job, l) || !fill_weights(job, l, n))

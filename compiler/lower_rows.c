@@ -715,6 +715,8 @@ static void lower_target(struct row_lowering *lo, const Easyrec__SeqAttGroupConf
 static void lower_feature(struct row_lowering *lo, const struct feature *x)
 {
     lo->feature = x;
+    if (x->trouble)
+        refuse(lo, x->trouble);
     if (x->config->descriptor != &easyrec__feature_config__descriptor) {
         lower_target(lo, (const Easyrec__SeqAttGroupConfig *)x->config);
         return;

@@ -416,6 +416,7 @@ struct features {
     int n_columns;
 };
 
+bool wants_rows(const struct options *o);       /* --rows, --from rows: then trouble of a feature is an error */
 struct features *read_features(struct job *job, const struct config *c);
 /* Puts them in the order of the columns that a graph has, if it is one of the two that EasyRec makes; a warning if not.
    `from`: the graph's file. */

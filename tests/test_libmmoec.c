@@ -88,6 +88,43 @@ static void a_model_is_made_and_scores(void **state)
     mmoec_close(m);
 }
 
+/* Rows of defaults: what columns that are not there have. */
+static float *scores_of_rows(const struct mmoec_model *m)
+{
+    const struct mmoe_model *r = mmoec_record(m);
+    struct mmoe_values none[64] = {{NULL, 0}};
+    struct mmoe_row_status status[ROWS];
+    assert_true(r->n_columns > 0 && r->n_columns <= 64);
+    float *y = test_malloc(ROWS * r->outputs * sizeof *y);
+    void *scratch = aligned_alloc(64, (r->scratch_bytes + 63) / 64 * 64);
+    r->score_rows(r->weights, r->tables, none, ROWS, y, status, scratch);
+    for (int i = 0; i < ROWS; i++)
+        assert_int_equal(status[i].why, MMOE_ROW_FINE);
+    free(scratch);
+    return y;
+}
+
+static void rows_are_scored_if_asked_for(void **state)
+{
+    (void)state;
+    struct mmoec_options o = defaults;
+    struct mmoec_model *any, *walk;
+    o.from = "rows";
+    assert_int_equal(mmoec_jit(models[0], &o, &any, NULL), MMOEC_OK);
+    o.engine = "walk-plain";
+    assert_int_equal(mmoec_jit(models[0], &o, &walk, NULL), MMOEC_OK);
+    float *y = scores_of_rows(any), *want = scores_of_rows(walk);
+    assert_memory_equal(y, want, ROWS * mmoec_record(any)->outputs * sizeof *y);
+    assert_true(y[0] == y[mmoec_record(any)->outputs]);
+    test_free(y);
+    test_free(want);
+    mmoec_close(any);
+    mmoec_close(walk);
+    any = open_model(models[0], NULL);
+    assert_null(mmoec_record(any)->score_rows);
+    mmoec_close(any);
+}
+
 static void messages_are_records(void **state)
 {
     (void)state;
@@ -398,6 +435,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_model_is_made_and_scores),
+        cmocka_unit_test(rows_are_scored_if_asked_for),
         cmocka_unit_test(messages_are_records),
         cmocka_unit_test(a_place_in_a_config_is_told),
         cmocka_unit_test(wrong_options_are_refused),
