@@ -92,13 +92,17 @@ static enum mmoe_status load_copy(struct version *v, int from)
 
 /* ---- records --------------------------------------------------------------------------------- */
 
+/* Bytes of the smallest record there is: what came later stands behind. */
+#define FIRST_SIZE offsetof(struct mmoe_model, user_inputs)
+
+/* Of a smaller record, from before the last members came, those are zero; of a larger one, what came later is left out. */
 static enum mmoe_status use_record(struct version *v, const struct mmoe_model *r)
 {
-    if (!r || r->abi != MMOE_ABI || r->size < sizeof *r || !r->score || !r->self_test)
+    if (!r || r->abi != MMOE_ABI || r->size < FIRST_SIZE || !r->score || !r->self_test)
         return MMOE_NOT_A_MODEL;
-    v->record = *r;
-    v->record.size = sizeof *r; /* of a larger one, fields that came later are left out */
-    return MMOE_OK;
+    memcpy(&v->record, r, r->size < sizeof v->record ? r->size : sizeof v->record);
+    v->record.size = sizeof v->record;
+    return !v->record.user_inputs == !v->record.score_users ? MMOE_OK : MMOE_NOT_A_MODEL;
 }
 
 static enum mmoe_status find_record(struct version *v)

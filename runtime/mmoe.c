@@ -110,6 +110,15 @@ void mmoe_score_rows(struct mmoe_reader *r, const struct mmoe_values *columns, s
     mmoe_release(r);
 }
 
+void mmoe_score_users(struct mmoe_reader *r, const float *users, const float *items, const size_t *offsets, size_t n_users,
+                      float *y)
+{
+    const struct mmoe_model *m = mmoe_hold(r);
+    m->score_users(m->weights, users, m->user_inputs, items, m->inputs - m->user_inputs, offsets, n_users, y,
+                   r->held_scratch);
+    mmoe_release(r);
+}
+
 /* ---- readers --------------------------------------------------------------------------------------------------- */
 
 static size_t scratch_for(const struct mmoe_reader *r, const struct version *v)
@@ -176,10 +185,16 @@ static int same_columns(const struct mmoe_model *a, const struct mmoe_model *b)
     return 1;
 }
 
+/* Which of EasyRec's columns is column i of x? */
+static uint32_t column_at(const struct mmoe_model *m, uint32_t i) { return m->input_order ? m->input_order[i] : i; }
+
 static int same_shape(const struct mmoe_model *a, const struct mmoe_model *b)
 {
-    if (a->inputs != b->inputs || a->outputs != b->outputs)
+    if (a->inputs != b->inputs || a->outputs != b->outputs || a->user_inputs != b->user_inputs)
         return 0;
+    for (uint32_t i = 0; i < a->inputs; i++)
+        if (column_at(a, i) != column_at(b, i))
+            return 0;
     for (uint32_t i = 0; i < a->outputs; i++)
         if (strcmp(a->output_names[i], b->output_names[i]) != 0)
             return 0;

@@ -349,6 +349,84 @@ static void code_in_memory_outlives_its_weights(void **state)
     assert_int_equal(ended, 1);
 }
 
+/* ---- records of another age, and user columns ------------------------------------------------- */
+
+/* A record as it was before its last members came: behind it lies something else. */
+static void takes_an_older_record(void **state)
+{
+    (void)state;
+    struct mmoe *m;
+    const struct weights_file w = good_weights();
+    struct mmoe_model old = plugin_model;
+    const size_t size = offsetof(struct mmoe_model, user_inputs);
+    old.size = (uint32_t)size;
+    old.weights = w.numbers;
+    old.expected = w.expected;
+    memset((char *)&old + size, 0xff, sizeof old - size);
+    assert_int_equal(mmoe_open(&m, mmoe_memory(&old, NULL, NULL)), MMOE_OK);
+    assert_true(score_one(m) == 52);
+    assert_int_equal(mmoe_record(m)->size, sizeof old);
+    assert_int_equal(mmoe_record(m)->user_inputs, 0);
+    assert_null(mmoe_record(m)->input_order);
+    assert_true(mmoe_record(m)->score_users == NULL);
+    mmoe_close(m);
+    old.size--;
+    refuses(mmoe_memory(&old, NULL, NULL), MMOE_NOT_A_MODEL);
+}
+
+/* One that is newer and longer: what is not known here is left out. */
+static void takes_a_newer_record(void **state)
+{
+    (void)state;
+    struct mmoe *m;
+    const struct weights_file w = good_weights();
+    struct {
+        struct mmoe_model record;
+        void *more;
+    } newer = {plugin_model, &m};
+    newer.record.size = sizeof newer;
+    newer.record.weights = w.numbers;
+    newer.record.expected = w.expected;
+    assert_int_equal(mmoe_open(&m, mmoe_memory(&newer.record, NULL, NULL)), MMOE_OK);
+    assert_true(score_one(m) == 52);
+    assert_int_equal(mmoe_record(m)->size, sizeof newer.record);
+    mmoe_close(m);
+}
+
+/* y = w[0] user + w[1] item. */
+static void score_users(const void *weights, const float *users, size_t us, const float *items, size_t is,
+                        const size_t *offsets, size_t n_users, float *y, void *scratch)
+{
+    const float *w = weights;
+    assert_non_null(scratch);
+    for (size_t u = 0; u < n_users; u++)
+        for (size_t r = offsets[u]; r < offsets[u + 1]; r++)
+            y[r] = w[0] * users[u * us] + w[1] * items[r * is];
+}
+
+static void a_reader_scores_users_with_their_items(void **state)
+{
+    (void)state;
+    const float users[] = {10, 20, 30}, items[] = {1, 2, 3, 4};
+    const size_t offsets[] = {1, 3, 3, 4};
+    float y[4] = {-1, -1, -1, -1};
+    struct mmoe *m;
+    struct mmoe_reader *reader;
+    const struct weights_file w = good_weights();
+    struct mmoe_model record = plugin_model;
+    record.weights = w.numbers;
+    record.expected = w.expected;
+    record.user_inputs = 1;
+    refuses(mmoe_memory(&record, NULL, NULL), MMOE_NOT_A_MODEL); /* without the function */
+    record.score_users = score_users;
+    assert_int_equal(mmoe_open(&m, mmoe_memory(&record, NULL, NULL)), MMOE_OK);
+    assert_int_equal(mmoe_reader_new(&reader, m, NULL), MMOE_OK);
+    mmoe_score_users(reader, users, items, offsets, 3, y);
+    assert_true(y[0] == -1 && y[1] == 54 && y[2] == 56 && y[3] == 158);
+    mmoe_reader_free(reader);
+    mmoe_close(m);
+}
+
 static void a_record_without_weights_needs_some(void **state)
 {
     (void)state;
@@ -427,6 +505,9 @@ int main(void)
         cmocka_unit_test(swaps_weights_only),
         cmocka_unit_test(a_failed_swap_leaves_the_old_model),
         cmocka_unit_test(code_in_memory_outlives_its_weights),
+        cmocka_unit_test(takes_an_older_record),
+        cmocka_unit_test(takes_a_newer_record),
+        cmocka_unit_test(a_reader_scores_users_with_their_items),
         cmocka_unit_test(a_record_without_weights_needs_some),
         cmocka_unit_test(large_weights_lie_in_huge_pages),
         cmocka_unit_test(every_status_has_a_text),

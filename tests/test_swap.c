@@ -131,6 +131,12 @@ static void new_calls_find_the_new_model(void **state)
     assert_int_equal(atomic_load(&alive), 0);
 }
 
+static void score_users(const void *weights, const float *users, size_t us, const float *items, size_t is,
+                        const size_t *offsets, size_t n_users, float *y, void *scratch)
+{
+    (void)weights, (void)users, (void)us, (void)items, (void)is, (void)offsets, (void)n_users, (void)y, (void)scratch;
+}
+
 static void refuses_another_shape(void **state)
 {
     (void)state;
@@ -146,6 +152,14 @@ static void refuses_another_shape(void **state)
     next->record.outputs = 3;
     assert_int_equal(mmoe_swap(m, source_of(next), 0), MMOE_OTHER_SHAPE);
     next->record.outputs = OUTPUTS;
+    next->record.user_inputs = 1;
+    next->record.score_users = score_users;
+    assert_int_equal(mmoe_swap(m, source_of(next), 0), MMOE_OTHER_SHAPE);
+    next->record.user_inputs = 0;
+    next->record.score_users = NULL;
+    next->record.input_order = (const uint32_t[]){1, 0};
+    assert_int_equal(mmoe_swap(m, source_of(next), 0), MMOE_OTHER_SHAPE);
+    next->record.input_order = NULL;
     next->record.inputs = 3;
     assert_true(score_one(r) == 1);
     assert_int_equal(mmoe_swap(m, source_of(next), MMOE_ANY_SHAPE), MMOE_OK);
