@@ -38,6 +38,8 @@ static void options(struct job *job, const struct plan *p, struct text *to)
                o->outputs ? comment_text(job, o->outputs) : "scores",
                o->feature_order == ORDER_NAME ? " --feature-order name" : "", o->permissive ? " --permissive" : "",
                o->from ? " --from " : "", o->from ? o->from : "");
+    if (o->user_columns)
+        text_print(to, " *     --user-columns %s\n", comment_text(job, o->user_columns));
 }
 
 /* One line a layer: what it computes and what it costs. */
@@ -64,6 +66,25 @@ static void layers(struct job *job, const struct model *m, struct text *to)
     }
     text_print(to, " *   %llu weights, %llu multiply-adds a row\n", (unsigned long long)weights,
                (unsigned long long)adds);
+}
+
+/* With user columns: whose the columns of x are, and which of EasyRec's. */
+static void users(struct job *job, const struct plan *p, const struct features *f, struct text *to)
+{
+    text_print(to, " * User columns: the first %d floats of x are the user's, the other %d the item's. Of EasyRec's columns\n"
+                   " * they are", p->user_inputs, p->inputs - p->user_inputs);
+    int n = 0;
+    for (int user = 1; user >= 0; user--)
+        for (int i = 0; i < f->n_features; i++) {
+            const struct feature *x = &f->feature[i];
+            if (x->user != user)
+                continue;
+            int from = (int)f->easyrec_column[x->first];
+            text_print(to, "%s%d .. %d (%s)", n == 0 ? "\n *   " : n % 4 ? ", " : ",\n *   ", from, from + x->width - 1,
+                       comment_text(job, x->key));
+            n++;
+        }
+    text_print(to, ".\n * Sums go over the user's inputs first, then over the item's, however rows are scored.\n *\n");
 }
 
 static int count_ops(const struct model *m, enum op_kind kind, bool batched)
@@ -121,6 +142,8 @@ void add_banner(struct job *job, const struct plan *p, const struct weights *w, 
                order_from ? "from " : "the default", order_from ? comment_text(job, order_from) : "");
     if (from->no_rows)
         text_print(to, " * Takes no rows: %s.\n *\n", comment_text(job, from->no_rows));
+    if (p->user_inputs)
+        users(job, p, from->features, to);
     text_print(to, " * The network, before passes:\n");
     layers(job, from->original, to);
     changes(p, from->original, to);

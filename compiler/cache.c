@@ -58,6 +58,7 @@ static void make_key(const struct job *job, const struct network *n, unsigned ch
     digest_text(&s, o->outputs);
     digest_text(&s, o->numerics);
     digest_text(&s, o->target);
+    digest_text(&s, o->user_columns);
     digest_number(&s, o->feature_order);
     digest_number(&s, o->permissive);
     sha256_final(&s, key);

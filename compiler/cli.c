@@ -28,7 +28,7 @@ static const struct command {
 /* Options with a letter have its code, so that -oOUT is understood as well. */
 enum id { O_OUTPUT = 'o', O_VERBOSE = 'v', O_NAME = 256, O_TARGET, O_WEIGHTS_IN, O_NUMERICS, O_PROOF, O_MD, O_MF,
           O_DUMP, O_WEIGHTS, O_OUTPUTS, O_ORDER, O_PERMISSIVE, O_JSON, O_FEATURES, O_ROWS, O_EXPECT, O_ENGINE, O_PLAN,
-          O_FORM, O_BATCH, O_FROM, O_HEADER, O_KEEP_GOING, O_HELP, O_VERSION, O_MAN };
+          O_FORM, O_BATCH, O_FROM, O_HEADER, O_KEEP_GOING, O_USER_COLUMNS, O_HELP, O_VERSION, O_MAN };
 
 static const char *const places[] = {"c", "file", NULL};
 static const char *const inputs[] = {"rows", "features", NULL};
@@ -56,6 +56,8 @@ static const struct option_row {
     {O_WEIGHTS, ALL, "weights", "PREFIX", "the checkpoint: the path without .index", NULL},
     {O_OUTPUTS, ALL, "outputs", "WHICH", "scores (default: every probs_* and y_*), all, or names by commas", NULL},
     {O_ORDER, ALL, "feature-order", "ORDER", "config (EasyRec 0.8.0 and later) or name (before); default: the trained one if known, or config", orders},
+    {O_USER_COLUMNS, ALL, "user-columns", "LIST",
+     "columns of the data that are the user's, or feature groups, by commas: computed once for all items of a request", NULL},
     {O_PERMISSIVE, ALL, "permissive", NULL, "skip unknown fields, keep weights that are not finite; warn", NULL},
     {O_JSON, INSPECT | VERIFY | BENCH, "json", NULL, "print JSON", NULL},
     {O_PLAN, INSPECT, "plan", NULL, "show how the model would be computed, each choice with its reason", NULL},
@@ -352,6 +354,7 @@ static void set_option(struct options *o, enum id id, const char *value)
         o->feature_order = strcmp(value, "name") == 0 ? ORDER_NAME : ORDER_CONFIG;
         o->order_given = true;
         return;
+    case O_USER_COLUMNS: o->user_columns = value; return;
     case O_PERMISSIVE: o->permissive = true; return;
     case O_VERBOSE: o->verbose = true; return;
     case O_JSON: o->json = true; return;

@@ -165,6 +165,8 @@ static struct network *read_as(struct job *job, enum reading how)
     struct tensors *tensors = prefix ? read_checkpoint(job, prefix) : NULL;
     if (features)
         find_order(job, features, prefix, tensors);
+    if (features && !place_users(job, features))
+        return NULL;
     if (!features || job->errors || (with_weights && !tensors))
         return NULL;
 

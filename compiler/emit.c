@@ -15,9 +15,10 @@
 /* A kernel with its sizes. Equal layers share one. */
 struct instance {
     bool lanes;             /* the form over lanes */
+    bool items;             /* only a user's items in rows need it: not where they are in lanes */
     enum kernel kernel;
     enum act act;
-    int in, out, experts, panel, room, relu;
+    int in, all, out, experts, panel, room, relu;
     const char *name;       /* dense_272_256_relu */
 };
 
@@ -36,6 +37,7 @@ struct emitter {
     const char *isa;        /* of the section; names of a network of rows end in its number, too: "avx2_n1" */
     const char *words;      /* the instruction set whose words they are in */
     bool in_lanes;          /* does the instruction set of the section have the lanes' form? */
+    bool one_row;           /* is it the user's form whose calls are printed? */
     const char *weights, *tables;   /* their C names; NULL: in a file of their own */
 };
 
@@ -57,7 +59,8 @@ static struct instance wanted(const struct emitter *e, bool lanes, const struct 
     if (st->kernel == KERNEL_act)
         i.act = st->act;
     if (!e->sizes_in_calls && st->kernel != KERNEL_narrow)
-        i = (struct instance){lanes, i.kernel, i.act, st->in, st->out, st->experts, st->panel, st->room, st->relu, NULL};
+        i = (struct instance){lanes, false, i.kernel, i.act, st->in, st->all, st->out, st->experts, st->panel, st->room,
+                              st->relu, NULL};
     return i;
 }
 
@@ -66,7 +69,7 @@ static const struct instance *find_instance(const struct emitter *e, bool lanes,
     struct instance w = wanted(e, lanes, st);
     for (int i = 0; i < e->n_instances; i++) {
         const struct instance *k = &e->instances[i];
-        if (k->lanes == lanes && k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->out == w.out &&
+        if (k->lanes == lanes && k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->all == w.all && k->out == w.out &&
             k->experts == w.experts && k->room == w.room && k->relu == w.relu)
             return k;
     }
@@ -93,8 +96,8 @@ static const char *instance_name(struct emitter *e, const struct instance *i)
         what = print(e, "%s_lanes", what);
     if (e->sizes_in_calls || i->kernel == KERNEL_ziln || i->kernel == KERNEL_narrow)
         return what;
-    if (i->kernel == KERNEL_dense)
-        return print(e, "%s_%d_%d%s%s", what, i->in, i->out, relu_name(e, i), i->room > i->out ? "_pad" : "");
+    if (is_dense(i->kernel))
+        return print(e, "%s_%d%s_%d%s%s", what, i->in, i->all > i->in ? print(e, "_of_%d", i->all) : "", i->out, relu_name(e, i), i->room > i->out ? "_pad" : "");
     return i->experts ? print(e, "%s_%d_%d", what, i->experts, i->out) : print(e, "%s_%d", what, i->out);
 }
 
@@ -114,15 +117,23 @@ static void find_instances(struct emitter *e)
     e->n_instances = 0;
     find_form(e, &e->p->rows, false);
     find_form(e, &e->p->lanes, true);
+    find_form(e, &e->p->user, false);
+    find_form(e, &e->p->items_lanes, true);
+    int others = e->n_instances;
+    find_form(e, &e->p->items, false);
+    for (int i = others; i < e->n_instances; i++)
+        e->instances[i].items = true;
 }
 
 /* Past a number of different ones they take their sizes as arguments. */
 static void choose_instances(struct emitter *e)
 {
-    e->instances = NEW_ARRAY(e->job, (size_t)(e->p->rows.n_steps + e->p->lanes.n_steps), struct instance);
+    const struct plan *p = e->p;
+    e->instances = NEW_ARRAY(e->job, (size_t)(p->rows.n_steps + p->lanes.n_steps + p->user.n_steps + p->items.n_steps +
+                                              p->items_lanes.n_steps), struct instance);
     e->sizes_in_calls = false;
     find_instances(e);
-    if (e->n_instances > e->p->most_kernels) {
+    if (e->n_instances > p->most_kernels) {
         e->sizes_in_calls = true;
         find_instances(e);
     }
@@ -132,7 +143,7 @@ static void choose_instances(struct emitter *e)
 
 static const char *stride(struct emitter *e, const struct place *at)
 {
-    return at->region == IN_X && !e->p->target->narrow ? "xs" : print(e, "%zu", at->stride);
+    return at->region == IN_X && !e->p->target->narrow && !e->one_row ? "xs" : print(e, "%zu", at->stride);
 }
 
 static const char *at(struct emitter *e, const struct place *at)
@@ -145,10 +156,11 @@ static const char *sizes(struct emitter *e, const struct step *st, bool lanes)
 {
     if (!e->sizes_in_calls || st->kernel == KERNEL_ziln)
         return "";
-    if (st->kernel == KERNEL_dense && lanes)
+    if (is_dense(st->kernel) && lanes)
         return print(e, ", %d, %d, %d", st->in, st->out, st->relu);
-    if (st->kernel == KERNEL_dense)
-        return print(e, ", %d, %d, %d, %d, %d", st->in, st->out, st->room, st->panel, st->relu);
+    if (is_dense(st->kernel))
+        return print(e, ", %d, %d, %d, %d, %d%s", st->in, st->out, st->room, st->panel, st->relu,
+                     e->p->user_inputs ? print(e, ", %d", st->all) : "");
     return st->experts ? print(e, ", %d, %d", st->experts, st->out) : print(e, ", %d", st->out);
 }
 
@@ -173,7 +185,7 @@ static void add_lanes_list(struct emitter *e, const struct step *st)
 
 static void add_expert_lists(struct emitter *e, const struct form *f, void (*add)(struct emitter *, const struct step *))
 {
-    int next = 0;
+    int next = f->first_list;
     for (int i = 0; i < f->n_steps; i++)
         if (f->steps[i].kernel == KERNEL_mix && f->steps[i].list == next) {
             add(e, &f->steps[i]);
@@ -184,10 +196,11 @@ static void add_expert_lists(struct emitter *e, const struct form *f, void (*add
 /* The drawn map of scratch: what lies where, and for which calls. */
 static void add_map(struct emitter *e, const struct form *f, const char *how)
 {
-    text_print(e->to, "/* Scratch, in floats, for %d rows%s; calls are counted from 1.\n", f->block, how);
+    text_print(e->to, "/* Scratch, in floats, for %d row%s%s; calls are counted from 1.\n", f->block, f->block == 1 && *how ? "" : "s",
+               how);
     for (int i = 0; i < f->n_buffers; i++) {
         const struct buffer *b = &f->buffers[i];
-        const struct value *v = &e->p->model->values[b->value];
+        const struct value *v = &f->model->values[b->value];
         text_print(e->to, " *   %8zu .. %8zu   calls %3d .. %3d   %s, %d columns\n", b->at, b->at + b->floats - 1,
                    b->from + 1, b->to + 1, comment_text(e->job, v->name), v->width);
     }
@@ -196,13 +209,15 @@ static void add_map(struct emitter *e, const struct form *f, const char *how)
 
 static const char *row_arguments(struct emitter *e, const struct step *st)
 {
-    const char *rows = e->p->target->narrow ? "1" : "rows";
+    const char *rows = e->p->target->narrow || e->one_row ? "1" : "rows";
     if (st->kernel == KERNEL_mix)
         return print(e, "%s, %s, s, experts_%d, %s, %s, %s", at(e, &st->g), stride(e, &st->g), st->list, rows,
                      at(e, &st->y), stride(e, &st->y));
     if (st->kernel == KERNEL_narrow)
         return print(e, "%s, w + %zu, %s, %d, %d, %d", at(e, &st->x), st->w, at(e, &st->y), st->in, st->out, st->relu > 0);
-    const char *w = st->kernel == KERNEL_dense || st->kernel == KERNEL_dice ? print(e, "w + %zu, ", st->w) : "";
+    const char *w = is_dense(st->kernel) || st->kernel == KERNEL_dice ? print(e, "w + %zu, ", st->w) : "";
+    if (st->kernel == KERNEL_onto)
+        w = print(e, "%s%s, %zu, ", w, at(e, &st->from), st->from.stride);
     return print(e, "%s, %s, %s, %s%s, %s", at(e, &st->x), stride(e, &st->x), rows, w, at(e, &st->y), stride(e, &st->y));
 }
 
@@ -213,6 +228,7 @@ static const char *lanes_arguments(struct emitter *e, const struct step *st)
     case KERNEL_load: return print(e, "%s, xs, rows, %s", x, y);
     case KERNEL_store: return print(e, "%s, rows, %s, %zu", x, y, st->y.stride);
     case KERNEL_mix: return print(e, "%s, s, lanes_experts_%d, lanes, %s", at(e, &st->g), st->list, y);
+    case KERNEL_onto: return print(e, "%s, lanes, w + %zu, %s, %s", x, st->w, at(e, &st->from), y);
     case KERNEL_dense: case KERNEL_dice: return print(e, "%s, lanes, w + %zu, %s", x, st->w, y);
     default: return print(e, "%s, lanes, %s", x, y);
     }
@@ -234,20 +250,42 @@ static bool straight(const struct emitter *e) { return e->in_lanes && e->p->stra
 
 static const char *body(const struct emitter *e) { return straight(e) ? "BLOCK_BODY TARGET" : "static TARGET"; }
 
+static const char block_arguments[] = "const float *w, const float *x, size_t xs, size_t rows, float *y, float *s";
+
+static void add_rows_block(struct emitter *e, const char *body, const char *name, const char *arguments, const struct form *f)
+{
+    text_print(e->to, "%s void %s__%s(%s)\n{\n", body, name, e->isa, arguments);
+    add_calls(e, f, false);
+    text_print(e->to, "}\n\n");
+}
+
+static void add_lanes_block(struct emitter *e, const char *name, const struct form *f)
+{
+    text_print(e->to, "static TARGET void %s__%s(%s)\n{\n", name, e->isa, block_arguments);
+    text_print(e->to, "    const size_t lanes = (rows + VL - 1) / VL * VL;\n\n");
+    add_calls(e, f, true);
+    text_print(e->to, "}\n\n");
+}
+
 static void add_blocks(struct emitter *e)
 {
-    const char *const arguments = e->p->target->narrow
-                                      ? "const float *w, const float *x, float *y, float *s"
-                                      : "const float *w, const float *x, size_t xs, size_t rows, float *y, float *s";
-    text_print(e->to, "%s void block__%s(%s)\n{\n", body(e), e->isa, arguments);
-    add_calls(e, &e->p->rows, false);
-    text_print(e->to, "}\n\n");
-    if (!e->in_lanes)
-        return;
-    text_print(e->to, "static TARGET void lanes__%s(%s)\n{\n", e->isa, arguments);
-    text_print(e->to, "    const size_t lanes = (rows + VL - 1) / VL * VL;\n\n");
-    add_calls(e, &e->p->lanes, true);
-    text_print(e->to, "}\n\n");
+    bool narrow = e->p->target->narrow;
+    const char *arguments = narrow ? "const float *w, const float *x, float *y, float *s" : block_arguments;
+    add_rows_block(e, body(e), "block", arguments, &e->p->rows);
+    if (e->in_lanes)
+        add_lanes_block(e, "lanes", &e->p->lanes);
+}
+
+/* What scores requests: the user's part of a row, then the user's items in blocks, rows or lanes. */
+static void add_users_blocks(struct emitter *e)
+{
+    e->one_row = true;
+    add_rows_block(e, "static TARGET", "user", "const float *w, const float *x, float *s", &e->p->user);
+    e->one_row = false;
+    if (e->in_lanes)
+        add_lanes_block(e, "items", &e->p->items_lanes);
+    else
+        add_rows_block(e, "static TARGET", "items", block_arguments, &e->p->items);
 }
 
 /* ---- kernels of one instruction set --------------------------------------------------------------------------------- */
@@ -313,7 +351,7 @@ static const char *vecs_cases(struct emitter *e)
     const struct isa *isa = find_isa(e->words);
     for (int i = 0; i < e->p->rows.n_steps; i++) {
         const struct step *st = &e->p->rows.steps[i];
-        if (st->kernel != KERNEL_dense)
+        if (!is_dense(st->kernel))
             continue;
         int last = st->out % st->panel ? st->out % st->panel : st->panel;
         for (int rows = 1; rows <= (straight(e) ? MOST_FEW : isa->tile_rows); rows++) {
@@ -335,7 +373,7 @@ static const char *columns_cases(struct emitter *e)
     const struct isa *isa = find_isa(e->words);
     for (int i = 0; i < e->p->lanes.n_steps; i++) {
         const struct step *st = &e->p->lanes.steps[i];
-        for (int vecs = 1; st->kernel == KERNEL_dense && vecs <= 2; vecs++) {
+        for (int vecs = 1; is_dense(st->kernel) && vecs <= 2; vecs++) {
             int fit = isa->accumulators / vecs;
             mark_groups(occurs, st->out, fit < isa->most_columns ? fit : isa->most_columns);
         }
@@ -343,27 +381,48 @@ static const char *columns_cases(struct emitter *e)
     return list_cases(e, occurs);
 }
 
-static void add_tiles(struct emitter *e)
+/* The functions of dense layers whose sums start from biases, or go onto others. */
+static void add_tiles(struct emitter *e, bool onto)
 {
+    const char *kind = onto ? "_onto" : "";
+    const struct word types = {"YS_TYPES", onto ? "ys, const float *from, size_t fs" : "ys"};
+    const struct word from = {"YS_FROM", onto ? "ys, from, fs" : "ys"};
+    const char *columns = print(e, "tile_columns%s__%s", kind, e->isa);
+    const char *start = print(e, "onto_start__%s(from + i / vecs * fs, c + i %% vecs * VL, p->columns, i %% vecs + 1 < vecs)", e->isa);
     const struct word rows[] = {
-        {"TILE", print(e, "tile__%s", e->isa)},
-        {"TILE_COLUMNS", print(e, "tile_columns__%s", e->isa)},
+        {"TILE", print(e, "tile%s__%s", kind, e->isa)},
+        {"TILE_COLUMNS", columns},
         {"WIDEST", print(e, "%d", widest_panel(e))},
         {"VECS_CASES", vecs_cases(e)},
+        {"TILE_START", onto ? start : "v_load(w + i % vecs * VL)"},
+        types, from,
     };
     const struct word panel[] = {
-        {"TILE_COLUMNS", print(e, "tile_columns__%s", e->isa)},
-        {"PANEL_ROWS", print(e, "panel_rows__%s", e->isa)},
+        {"TILE_COLUMNS", columns},
+        {"PANEL_ROWS", print(e, "panel_rows%s__%s", kind, e->isa)},
+        {"YS_NEXT", onto ? "ys, from += n * fs" : "ys"},
+        types, from,
     };
     const struct word lanes[] = {
-        {"LANES_TILE", print(e, "lanes_tile__%s", e->isa)},
-        {"LANES_COLUMNS", print(e, "lanes_columns__%s", e->isa)},
-        {"LANES_PANEL", print(e, "lanes_panel__%s", e->isa)},
+        {"LANES_TILE", print(e, "lanes_tile%s__%s", kind, e->isa)},
+        {"LANES_COLUMNS", print(e, "lanes_columns%s__%s", kind, e->isa)},
+        {"LANES_PANEL", print(e, "lanes_panel%s__%s", kind, e->isa)},
         {"COLUMNS_CASES", columns_cases(e)},
+        {"LANES_START", onto ? "v_all(from[c + i / vecs])" : "v_all(w[i / vecs])"},
+        {"Y_TYPES", onto ? "y, const float *from" : "y"}, {"Y_FROM", onto ? "y, from" : "y"},
+        {"L_FROM", onto ? "l, from" : "l"},
     };
-    template_add(e->job, e->to, "dense_tile.c", "tile", e->isa, rows, (int)COUNT(rows));
-    text_print(e->to, "\n");
-    if (!straight(e)) {
+    const struct word name[] = {{"ONTO_START", print(e, "onto_start__%s", e->isa)}};
+    bool in_rows = !onto || !e->in_lanes;
+    if (in_rows && onto) {
+        template_add(e->job, e->to, "dense_tile.c", "start", e->isa, name, (int)COUNT(name));
+        text_print(e->to, "\n");
+    }
+    if (in_rows) {
+        template_add(e->job, e->to, "dense_tile.c", "tile", e->isa, rows, (int)COUNT(rows));
+        text_print(e->to, "\n");
+    }
+    if (in_rows && !straight(e)) {
         template_add(e->job, e->to, "dense_tile.c", "rows", e->isa, panel, (int)COUNT(panel));
         text_print(e->to, "\n");
     }
@@ -386,6 +445,9 @@ static const char *about(struct emitter *e, const struct instance *k)
     case KERNEL_dense:
         return e->sizes_in_calls ? "y = x W + b, then relu of the first columns: in inputs, out columns."
                                  : print(e, "y = x W + b%s: %d inputs, %s.", then_relu(e, k), k->in, columns);
+    case KERNEL_onto:
+        return e->sizes_in_calls ? "y = from + x W, then relu of the first columns: the last in inputs, out columns."
+                                 : print(e, "y = from + x W%s: the last %d inputs, %s.", then_relu(e, k), k->in, columns);
     case KERNEL_narrow: return "A row of y = x W + b, then relu if asked for: in inputs, out columns, four at a time.";
     case KERNEL_act: return print(e, "y = %s(x): %s.", act_name(k->act), columns);
     case KERNEL_dice: return print(e, "EasyRec's Dice: %s.", columns);
@@ -397,6 +459,7 @@ static const char *about(struct emitter *e, const struct instance *k)
     case KERNEL_argmax: return print(e, "The number of the first largest of %s.", columns);
     case KERNEL_ziln: return "EasyRec's zero-inflated log-normal mean, from three logits.";
     case KERNEL_load: return print(e, "Rows into lanes: %s.", columns);
+    case KERNEL_spread: return print(e, "One row for all lanes: %s.", columns);
     case N_KERNELS: break;
     }
     bug("a kernel of no kind");
@@ -406,20 +469,32 @@ static const char *about(struct emitter *e, const struct instance *k)
 static int dense_words(struct emitter *e, const struct instance *k, struct word *words)
 {
     int n = 0;
-    bool args = e->sizes_in_calls;
+    bool args = e->sizes_in_calls, onto = k->kernel == KERNEL_onto;
+    const char *kind = onto ? "_onto" : "";
     words[n++] = (struct word){"IN", args ? "in" : print(e, "%d", k->in)};
+    const char *all = !args ? print(e, "%d", k->all) : e->p->user_inputs ? "all" : "in";
+    const char *before = !args ? print(e, "%d", k->all - k->in) : "(all - in)";         /* inputs of the other part */
     words[n++] = (struct word){"OUT", args ? "out" : print(e, "%d", k->out)};
     words[n++] = (struct word){"RELU", args ? "relu" : print(e, "%d", k->relu)};
     if (k->lanes) {
         words[n++] = (struct word){"LANES_SIZES", args ? ", size_t in, size_t out, size_t relu" : ""};
-        words[n++] = (struct word){"LANES_PANEL", print(e, "lanes_panel__%s", e->isa)};
+        words[n++] = (struct word){"LANES_PANEL", print(e, "lanes_panel%s__%s", kind, e->isa)};
+        words[n++] = (struct word){"LANES_W_TYPES", onto ? "w, const float *from" : "w"};
+        words[n++] = (struct word){"Y_FROM", onto ? "y, from" : "y"};
         return n;
     }
     words[n++] = (struct word){"ROOM", args ? "room" : print(e, "%d", k->room)};
     words[n++] = (struct word){"PANEL", args ? "panel" : print(e, "%d", k->panel)};
     words[n++] = (struct word){"AHEAD", print(e, "%d", e->p->ahead)};
-    words[n++] = (struct word){"SIZES", args ? ", size_t in, size_t out, size_t room, size_t panel, size_t relu" : ""};
-    words[n++] = (struct word){"PANEL_ROWS", print(e, straight(e) ? "tile_columns__%s" : "panel_rows__%s", e->isa)};
+    const char *sizes = e->p->user_inputs ? ", size_t in, size_t out, size_t room, size_t panel, size_t relu, size_t all"
+                                          : ", size_t in, size_t out, size_t room, size_t panel, size_t relu";
+    words[n++] = (struct word){"SIZES", args ? sizes : ""};
+    words[n++] = (struct word){"ALL", all};
+    words[n++] = (struct word){"W_FIRST", onto ? print(e, "w + %s * pitch", before) : "w"};
+    words[n++] = (struct word){"NEXT_FIRST", onto ? print(e, "(next + %s * pitch)", before) : "next"};
+    words[n++] = (struct word){"PANEL_ROWS", print(e, "%s%s__%s", straight(e) ? "tile_columns" : "panel_rows", kind, e->isa)};
+    words[n++] = (struct word){"W_TYPES", onto ? "w, const float *from, size_t fs" : "w"};
+    words[n++] = (struct word){"YS_PANEL", onto ? "ys, from + j, fs" : "ys"};
     return n;
 }
 
@@ -433,13 +508,13 @@ static void add_narrow(struct emitter *e, const struct instance *k)
 
 static void add_kernel(struct emitter *e, const struct instance *k)
 {
-    struct word words[12];
+    struct word words[20];
     int n = 0;
     bool args = e->sizes_in_calls;
     words[n++] = (struct word){k->lanes ? "LANES_NAME" : "NAME", print(e, "%s__%s", k->name, e->isa)};
     if (!k->lanes)
         words[n++] = (struct word){"BODY", body(e)};
-    if (k->kernel == KERNEL_dense) {
+    if (is_dense(k->kernel)) {
         n += dense_words(e, k, words + n);
     } else if (k->kernel != KERNEL_ziln) {
         words[n++] = (struct word){"N", args ? "n" : print(e, "%d", k->out)};
@@ -492,6 +567,28 @@ static void add_score_of_isa(struct emitter *e)
     text_print(e->to, "\n");
 }
 
+/* Requests: the loop over a user's items, then that over users. */
+static void add_users_score(struct emitter *e)
+{
+    const char *outputs = print(e, "%d", e->p->outputs);
+    const char *items = print(e, "items__%s", e->isa), *score = print(e, "score_items__%s", e->isa);
+    const struct word rows[] = {
+        {"SCORE_ISA", score}, {"BLOCK", items}, {"ROW_BLOCK", print(e, "%d", e->p->items.block)}, {"OUTPUTS", outputs},
+    };
+    const struct word lanes[] = {{"SCORE_ISA", score}, {"LANES_BLOCK", items}, {"OUTPUTS", outputs}};
+    const struct word users[] = {
+        {"USERS_ISA", print(e, "score_users__%s", e->isa)}, {"USER", print(e, "user__%s", e->isa)}, {"ITEMS", score},
+        {"OUTPUTS", outputs},
+    };
+    if (e->in_lanes)
+        template_add(e->job, e->to, "frame.c", "score_items", NULL, lanes, (int)COUNT(lanes));
+    else
+        template_add(e->job, e->to, "frame.c", "score", NULL, rows, (int)COUNT(rows));
+    text_print(e->to, "\n");
+    template_add(e->job, e->to, "frame.c", "score_users", NULL, users, (int)COUNT(users));
+    text_print(e->to, "\n");
+}
+
 static bool dispatches(const struct emitter *e) { return e->p->target->isas[1] != NULL; }
 
 static bool muladd(const struct emitter *e) { return strcmp(e->p->numerics->name, "muladd32") == 0; }
@@ -512,14 +609,20 @@ static void add_plan(struct emitter *e)
     e->in_lanes = lanes_from(e->p, e->words) < INT_MAX;
     add_math(e);
     if (uses(e, KERNEL_dense))
-        add_tiles(e);
+        add_tiles(e, false);
+    if (uses(e, KERNEL_onto))
+        add_tiles(e, true);
     for (int i = 0; i < e->n_instances; i++)
         if (e->instances[i].kernel == KERNEL_narrow)
             add_narrow(e, &e->instances[i]);
-        else if (e->in_lanes || !e->instances[i].lanes)
+        else if (e->in_lanes ? !e->instances[i].items : !e->instances[i].lanes)
             add_kernel(e, &e->instances[i]);
     add_blocks(e);
     add_score_of_isa(e);
+    if (e->p->user_inputs) {
+        add_users_blocks(e);
+        add_users_score(e);
+    }
 }
 
 /* Networks of rows are plans of their own, beside the model's. */
@@ -637,6 +740,16 @@ static void add_output_names(struct emitter *e)
     text_print(e->to, "};\n\n");
 }
 
+static void add_input_order(struct emitter *e)
+{
+    const uint32_t *order = e->p->model->input_order;
+    text_print(e->to, "/* Which of EasyRec's columns each column of x is; the first %d are the user's. */\n"
+                      "static const uint32_t input_order[%d] = {", e->p->user_inputs, e->p->inputs);
+    for (int i = 0; i < e->p->inputs; i++)
+        text_print(e->to, "%s%d,", i % 16 ? " " : "\n    ", order ? (int)order[i] : i);
+    text_print(e->to, "\n};\n\n");
+}
+
 static void add_expected(struct emitter *e, const struct expected *want)
 {
     text_print(e->to, "/* The self test's: a checksum of the weights, then the bits of %d rows of scores. */\n"
@@ -656,8 +769,17 @@ static void add_self_test(struct emitter *e)
     };
     template_add(e->job, e->to, "frame.c", "environment", NULL, weights, (int)COUNT(weights));
     text_print(e->to, "\n");
-    template_add(e->job, e->to, "frame.c", p->target->narrow ? "self_test_rows" : "self_test", NULL, words, (int)COUNT(words));
+    const struct word all[] = {words[0], words[1], words[2], words[3], {"ROWS_TEST", p->user_inputs ? "rows_test" : "self_test"}};
+    const struct word users[] = {words[0], words[1], words[2], words[3], {"USER_INPUTS", print(e, "%d", p->user_inputs)}};
+    if (p->target->narrow)
+        template_add(e->job, e->to, "frame.c", "self_test_rows", NULL, words, (int)COUNT(words));
+    else
+        template_add(e->job, e->to, "frame.c", "self_test", NULL, all, (int)COUNT(all));
     text_print(e->to, "\n");
+    if (p->user_inputs) {
+        template_add(e->job, e->to, "frame.c", "users_test", NULL, users, (int)COUNT(users));
+        text_print(e->to, "\n");
+    }
 }
 
 /* Scratch of scoring and of the self test, then that of rows. */
@@ -744,7 +866,8 @@ static void add_record(struct emitter *e, const struct weights *w, const struct 
         {"SCRATCH_BYTES", print(e, "%zu", scratch_bytes(e))},
         {"WEIGHT_FLOATS", print(e, "%zu", p->weight_floats)}, {"STRUCTURE", bytes(e, structure)},
         {"WEIGHTS_DIGEST", baked(e) ? bytes(e, w->digest) : "0"}, {"WEIGHTS", e->weights ? e->weights : "NULL"},
-        {"EXPECTED", baked(e) ? "expected" : "NULL"},
+        {"EXPECTED", baked(e) ? "expected" : "NULL"}, {"USER_INPUTS", print(e, "%d", p->user_inputs)},
+        {"INPUT_ORDER", p->user_inputs ? "input_order" : "NULL"}, {"SCORE_USERS", p->user_inputs ? "score_users" : "NULL"},
     };
     template_add(e->job, e->to, "frame.c", "record", NULL, words, (int)COUNT(words));
     text_print(e->to, "\n");
@@ -759,6 +882,10 @@ static void add_api(struct emitter *e)
     };
     bool narrow = e->p->target->narrow;
     const struct word record[] = {{"MODEL_RECORD", print(e, "%s_model", e->from->name)}};
+    const struct word users[] = {
+        {"MODEL_SCORE_USERS", print(e, "%s_score_users", e->from->name)}, {"WEIGHTS", e->weights},
+        {"USER_INPUTS", print(e, "%d", e->p->user_inputs)}, {"ITEM_INPUTS", print(e, "%d", e->p->inputs - e->p->user_inputs)},
+    };
     if (baked(e)) {
         template_add(e->job, e->to, "frame.c", narrow ? "api_narrow" : "api", NULL, words, (int)COUNT(words) - (narrow ? 0 : 2));
         text_print(e->to, "\n");
@@ -770,6 +897,10 @@ static void add_api(struct emitter *e)
     };
     if (baked(e) && e->rows) {
         template_add(e->job, e->to, "frame.c", "api_rows", NULL, row_words, (int)COUNT(row_words));
+        text_print(e->to, "\n");
+    }
+    if (baked(e) && e->p->user_inputs) {
+        template_add(e->job, e->to, "frame.c", "api_users", NULL, users, (int)COUNT(users));
         text_print(e->to, "\n");
     }
     template_add(e->job, e->to, "frame.c", "plugin", NULL, record, 1);
@@ -784,6 +915,40 @@ static void add_score(struct emitter *e)
     else
         template_add(e->job, e->to, "frame.c", "only", NULL, words, (int)COUNT(words));
     text_print(e->to, "\n");
+    if (!e->p->user_inputs)
+        return;
+    const struct word users[] = {{"USERS_ISA", print(e, "score_users__%s", isa)}};
+    if (dispatches(e))
+        template_add(e->job, e->to, "frame.c", "choose_users_x86", NULL, NULL, 0);
+    else
+        template_add(e->job, e->to, "frame.c", "only_users", NULL, users, (int)COUNT(users));
+    text_print(e->to, "\n");
+}
+
+/* Has the file an instruction set that scores a user's items without lanes? */
+static bool items_in_rows(const struct emitter *e)
+{
+    bool rows = false;
+    for (size_t i = 0; i < COUNT(e->p->target->isas) && e->p->target->isas[i]; i++)
+        rows |= lanes_from(e->p, e->p->target->isas[i]) == INT_MAX;
+    return rows;
+}
+
+static void add_users_maps(struct emitter *e)
+{
+    const struct plan *p = e->p;
+    add_map(e, &p->user, ": what is the user's alone");
+    text_print(e->to, "\n");
+    if (items_in_rows(e)) {
+        add_expert_lists(e, &p->items, add_rows_list);
+        add_map(e, &p->items, " of the user's items");
+        text_print(e->to, "\n");
+    }
+    if (!p->lanes.n_steps)
+        return;
+    add_expert_lists(e, &p->items_lanes, add_lanes_list);
+    add_map(e, &p->items_lanes, " of the user's items in lanes, each value [column][LANES]");
+    text_print(e->to, "\n");
 }
 
 static void emit_c(struct emitter *e, const struct weights *w, const struct expected *want)
@@ -797,6 +962,8 @@ static void emit_c(struct emitter *e, const struct weights *w, const struct expe
         add_expected(e, want);
     }
     add_output_names(e);
+    if (e->p->user_inputs)
+        add_input_order(e);
     add_expert_lists(e, &e->p->rows, add_rows_list);
     add_map(e, &e->p->rows, "");
     text_print(e->to, "\n");
@@ -807,6 +974,8 @@ static void emit_c(struct emitter *e, const struct weights *w, const struct expe
         add_map(e, &e->p->lanes, " in lanes, each value [column][LANES]");
         text_print(e->to, "\n");
     }
+    if (e->p->user_inputs)
+        add_users_maps(e);
     for (size_t i = 0; i < COUNT(e->p->target->isas) && e->p->target->isas[i]; i++)
         add_isa(e, e->p->target->isas[i]);
     add_score(e);
@@ -873,6 +1042,10 @@ static void emit_h(struct emitter *e, const struct weights *w)
     text_print(e->to, "\n#define %s_INPUTS %d /* ", big, p->inputs);
     text_print(e->to, "%s */\n#define %s_OUTPUTS %d /* ", comment_text(e->job, e->from->features->why), big, p->outputs);
     list_outputs(e);
+    if (p->user_inputs)
+        text_print(e->to, " */\n#define %s_USER_INPUTS %d /* the first columns of x, behind which come the item's */\n"
+                          "#define %s_ITEM_INPUTS %d /* in other than EasyRec's order: %s_model.input_order",
+                   big, p->user_inputs, big, p->inputs - p->user_inputs, name);
     text_print(e->to, " */\n#define %s_SCRATCH %zu /* bytes, aligned %s, for any number of rows; %zu of them for the self test alone */\n",
                big, scratch_bytes(e), p->target->narrow ? "as floats" : "to 64",
                p->test_floats * sizeof(float));
@@ -884,7 +1057,14 @@ static void emit_h(struct emitter *e, const struct weights *w)
                    "void %s_score(const float *x, size_t rows, float *y, void *scratch);\n\n"
                    "/* 0 if this build gives the bits that mmoec computed; else what struct mmoe_model says of self_test. */\n"
                    "int %s_self_test(void *scratch);\n\n", p->inputs, p->outputs, name, name);
-    else
+    if (baked(e) && p->user_inputs)
+        text_print(e->to,
+                   "/* Requests, each of one user with many items: users [n_users][%d]; items and y have a row an item,\n"
+                   "   [offsets[n_users]][%d] and [..][%d]; user u has the rows offsets[u] .. offsets[u + 1] - 1, perhaps none; offsets\n"
+                   "   [n_users + 1], ascending. Rows before offsets[0] are neither read nor written. The bits of %s_score. */\n"
+                   "void %s_score_users(const float *users, const float *items, const size_t *offsets, size_t n_users, float *y,\n"
+                   "    void *scratch);\n\n", p->user_inputs, p->inputs - p->user_inputs, p->outputs, name, name);
+    if (!baked(e))
         text_print(e->to, "/* The weights are in a file of their own: mmoe_open(&m, mmoe_weights(&%s_model, path)) of libmmoe. */\n",
                    name);
     add_rows_api(e);

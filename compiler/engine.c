@@ -163,6 +163,22 @@ const char *engine_name(const struct engine *e)
     return e->kind == LIVE ? live_engine(e->live) : e->kind == REFERENCE ? "reference" : e->model ? "aot" : "the compiled file";
 }
 
+int engine_user_inputs(const struct engine *e)
+{
+    return e->kind == REFERENCE ? e->model->user_inputs : (int)mmoe_record(e->served)->user_inputs;
+}
+
+const uint32_t *engine_order(const struct engine *e)
+{
+    return e->kind == REFERENCE ? e->model->input_order : mmoe_record(e->served)->input_order;
+}
+
+void run_engine_users(struct engine *e, const float *users, const float *items, const size_t *offsets, size_t n_users,
+                      float *y)
+{
+    mmoe_score_users(e->reader, users, items, offsets, n_users, y);
+}
+
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y)
 {
     if (e->kind != REFERENCE) {

@@ -40,9 +40,9 @@ static int width_of(const struct state *s, int value) { return s->m->values[valu
 
 /* ---- dense ------------------------------------------------------------------------------------------------------ */
 
-static struct number dot(const struct number *x, const double *w, double bias, int n, int stride)
+static struct number dot_onto(const struct number *x, const double *w, struct number start, int n, int stride)
 {
-    double sum = bias, size = fabs(bias), carried = 0;
+    double sum = start.v, size = fabs(start.v) + start.e, carried = start.e;
     for (int k = 0; k < n; k++) {
         double weight = w[(size_t)k * (size_t)stride];
         sum += x[k].v * weight;
@@ -52,20 +52,27 @@ static struct number dot(const struct number *x, const double *w, double bias, i
     return (struct number){sum, carried + 1.01 * (n + 2) * U * size + n * TINY};
 }
 
+static struct number dot(const struct number *x, const double *w, double bias, int n, int stride)
+{
+    return dot_onto(x, w, (struct number){bias, 0}, n, stride);
+}
+
 static bool eval_dense(struct state *s, const struct op *op)
 {
     int in = width_of(s, op->in[0]) / op->parts, out = width_of(s, op->out) / op->parts;
     for (int i = 0; i < op->n_blocks; i++) {
         const struct block *b = &op->blocks[i];
-        double *kernel = NEW_ARRAY(s->job, (size_t)b->in * (size_t)b->out, double);
+        double *kernel = NEW_ARRAY(s->job, weigh_room(s->m, b), double);
         double *bias = NEW_ARRAY(s->job, (size_t)b->out, double);
         if (!weigh(s->job, s->m, b, kernel, bias))
             return false;
         for (size_t r = 0; r < s->rows; r++) {
             const struct number *x = row_of(s, op->in[0], r) + b->part * in;
-            struct number *y = row_of(s, op->out, r) + b->part * out + b->column;
+            int first = b->part * out + b->column;
+            struct number *y = row_of(s, op->out, r) + first;
+            const struct number *from = op->n_in > 1 ? row_of(s, op->in[1], r) + first : NULL;
             for (int j = 0; j < b->out; j++)
-                y[j] = dot(x, kernel + j, bias[j], in, b->out);
+                y[j] = dot_onto(x, kernel + j, from ? from[j] : (struct number){bias[j], 0}, in, b->out);
         }
     }
     return true;

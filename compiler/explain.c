@@ -69,6 +69,13 @@ static void explain_isa(const struct plan *p, const char *name, struct text *to)
                    p->straight ? ": 1 to 4 at a time, inlined" : " by tiles");
 }
 
+static void explain_users(struct job *job, const struct plan *p, struct text *to)
+{
+    text_print(to, "users    the first %d of %d columns are the user's: sums over them are made once for all of the user's\n"
+                   "         items, and kept at the start of scratch (%s); sums over the item's columns go onto them\n",
+               p->user_inputs, p->inputs, size(job, p->user.scratch_floats * sizeof(float)));
+}
+
 static void explain_rows(struct job *job, const struct plan *p, struct text *to)
 {
     text_print(to, "rows     blocks of up to %d, equal: a block's values take %s, of at most %s that stay near; ",
@@ -92,6 +99,8 @@ void explain_plan(struct job *job, const struct plan *p, const struct model *ori
     } else {
         explain_weights(job, p, to);
         explain_rows(job, p, to);
+        if (p->user_inputs)
+            explain_users(job, p, to);
     }
     text_print(to, "%s     sizes are written into kernels, as long as there are at most %d different ones\n",
                p->target->narrow ? "    " : "text", p->most_kernels);

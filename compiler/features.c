@@ -12,8 +12,8 @@
  * that are already split and typed (input/odps_rtp_input.py).
  *
  * How to read it: names that can be searched; the list of features; one feature: table, width;
- * faults; trouble; the group; target attention; all of it; another order: by
- * names of EasyRec up to 0.5.7, as a graph has it.
+ * faults; trouble; the group; target attention; what is the user's; all of it; another order:
+ * by names of EasyRec up to 0.5.7, as a graph has it.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -944,6 +944,184 @@ static void add_attention(struct finder *f, const Easyrec__SeqAttGroupConfig *g)
                          .width = known ? history + aux + (g->need_key_feature ? history : 0) : 0};
 }
 
+/* ---- what is the user's ---------------------------------------------------------------------- */
+
+static void add_inputs(struct finder *f, struct list *to, const struct entry *e)
+{
+    for (size_t i = 0; e && i < inputs_of(e); i++)
+        add_name(f, to, input_of(e, i), NULL, (struct pos){0});
+}
+
+/* All columns of the data that features can be made of. */
+static struct list data_columns(struct finder *f)
+{
+    struct list all = {0};
+    for (size_t i = 0; i < f->fields.n; i++)
+        if (!is_label(f->top->data_config, f->fields.at[i].name))
+            add_name(f, &all, f->fields.at[i].name, NULL, (struct pos){0});
+    for (size_t i = 0; i < f->keys.n; i++)
+        add_inputs(f, &all, f->keys.at[i].what);
+    sort_names(&all);
+    return all;
+}
+
+/* The last group of that name. */
+static const Easyrec__FeatureGroupConfig *find_other_group(struct finder *f, const char *name)
+{
+    const Easyrec__EasyRecModel *m = f->top->model_config;
+    for (size_t i = m->n_feature_groups; i > 0; i--)
+        if (strcmp(text_of(m->feature_groups[i - 1]->group_name), name) == 0)
+            return m->feature_groups[i - 1];
+    return NULL;
+}
+
+static void add_keys(struct finder *f, struct list *to, char **keys, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        add_inputs(f, to, find_entry(f, keys[i], "sequence_features", (struct pos){0}));
+}
+
+/* What all features of a group are made of. */
+static void add_group_inputs(struct finder *f, struct list *to, const Easyrec__FeatureGroupConfig *g)
+{
+    struct list names = {0};
+    expand_group(f, g, &names);
+    for (size_t i = 0; i < names.n; i++)
+        add_inputs(f, to, find_entry(f, names.at[i].name, "the group", names.at[i].pos));
+    for (size_t i = 0; i < g->n_sequence_features; i++)
+        for (size_t k = 0; k < g->sequence_features[i]->n_seq_att_map; k++) {
+            const Easyrec__SeqAttMap *m = g->sequence_features[i]->seq_att_map[k];
+            add_keys(f, to, m->key, m->n_key);
+            add_keys(f, to, m->hist_seq, m->n_hist_seq);
+            add_keys(f, to, m->aux_hist_seq, m->n_aux_hist_seq);
+        }
+}
+
+static void unknown_user_column(struct finder *f, const struct list *columns, const char *name)
+{
+    const Easyrec__EasyRecModel *m = f->top->model_config;
+    const char **names = NEW_ARRAY(f->job, columns->n + m->n_feature_groups + 1, const char *);
+    size_t n = 0;
+    for (size_t i = 0; i < columns->n; i++)
+        names[n++] = columns->at[i].name;
+    for (size_t i = 0; i < m->n_feature_groups; i++)
+        names[n++] = text_of(m->feature_groups[i]->group_name);
+    const char *near = near_miss(name, names);
+    blame(f->job, BAD_USAGE, (struct pos){0}, "user-columns",
+          near ? arena_print(f->arena, "did you mean \"%s\"?", shown(f, near))
+               : "columns are the input_fields of data_config",
+          "--user-columns names \"%s\", which is neither a column nor a feature group", shown(f, name));
+}
+
+/* The columns that --user-columns means, sorted. */
+static struct list user_columns(struct finder *f)
+{
+    struct list users = {0}, columns = data_columns(f);
+    for (const char *p = f->job->options->user_columns; *p; p += *p == ',') {
+        const char *name = arena_copy(f->arena, p, strcspn(p, ","));
+        p += strlen(name);
+        const Easyrec__FeatureGroupConfig *group = find_other_group(f, name);
+        if (find_name(&columns, name))
+            add_name(f, &users, name, NULL, (struct pos){0});
+        else if (group)
+            add_group_inputs(f, &users, group);
+        else
+            unknown_user_column(f, &columns, name);
+    }
+    sort_names(&users);
+    return users;
+}
+
+static bool all_among(const struct list *users, const struct entry *e)
+{
+    bool all = inputs_of(e) > 0;
+    for (size_t i = 0; i < inputs_of(e); i++)
+        all &= find_name(users, input_of(e, i)) != NULL;
+    return all;
+}
+
+static bool keys_among(const struct finder *f, const struct list *users, char **keys, size_t n)
+{
+    bool all = true;
+    for (size_t i = 0; i < n; i++)
+        all &= all_among(users, find_name(&f->keys, keys[i])->what);
+    return all;
+}
+
+static bool is_users(const struct finder *f, const struct list *users, const struct feature *x)
+{
+    if (x->config->descriptor == &easyrec__feature_config__descriptor) {
+        const struct entry e = {(const feature_config *)x->config, x->key, x->input};
+        return all_among(users, &e);
+    }
+    const Easyrec__SeqAttGroupConfig *g = (const Easyrec__SeqAttGroupConfig *)x->config;
+    bool all = true;
+    for (size_t i = 0; i < g->n_seq_att_map; i++) {
+        const Easyrec__SeqAttMap *m = g->seq_att_map[i];
+        all &= keys_among(f, users, m->key, m->n_key) && keys_among(f, users, m->hist_seq, m->n_hist_seq) &&
+               keys_among(f, users, m->aux_hist_seq, m->n_aux_hist_seq);
+    }
+    return all;
+}
+
+static void find_users(struct finder *f, struct features *all)
+{
+    if (!f->job->options->user_columns)
+        return;
+    const struct list users = user_columns(f);
+    for (int i = 0; i < all->n_features; i++)
+        all->feature[i].user = is_users(f, &users, &all->feature[i]);
+}
+
+static bool check_shares(struct job *job, const struct features *f, int users)
+{
+    const char *hint = "mmoec inspect MODEL shows the features and their columns";
+    if (!f->width)
+        blame(job, BAD_USAGE, (struct pos){0}, "user-columns", hint, "--user-columns needs features of known width: %s",
+              f->why);
+    else if (!users)
+        blame(job, BAD_USAGE, (struct pos){0}, "user-columns", hint,
+              "no feature of the group \"all\" is made of --user-columns alone");
+    else if (users == f->n_features)
+        blame(job, BAD_USAGE, (struct pos){0}, "user-columns", hint,
+              "every feature of the group \"all\" is the user's by --user-columns: items would have none");
+    else
+        return true;
+    return false;
+}
+
+bool place_users(struct job *job, struct features *f)
+{
+    int users = 0, next = 0;
+    for (int i = 0; i < f->n_features; i++)
+        users += f->feature[i].user;
+    if (!job->options->user_columns)
+        return true;
+    if (!check_shares(job, f, users))
+        return false;
+    uint32_t *order = NEW_ARRAY(job, (size_t)f->width, uint32_t);
+    for (int user = 1; user >= 0; user--)
+        for (int i = 0; i < f->n_features; i++) {
+            struct feature *x = &f->feature[i];
+            if (x->user != user)
+                continue;
+            for (int k = 0; k < x->width; k++)
+                order[next + k] = (uint32_t)(x->first + k);
+            x->first = next;
+            next += x->width;
+            f->user_width += user ? x->width : 0;
+        }
+    f->easyrec_column = order;
+    return true;
+}
+
+void order_rows(const uint32_t *easyrec_column, const double *from, size_t rows, size_t width, float *to)
+{
+    for (size_t r = 0; r < rows; r++, from += width)
+        for (size_t k = 0; k < width; k++)
+            *to++ = (float)from[easyrec_column ? easyrec_column[k] : k];
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static int by_column(const void *a, const void *b)
@@ -1065,6 +1243,7 @@ struct features *read_features(struct job *job, const struct config *c)
     if (job->errors != errors)
         return NULL;
     struct features *all = place_all(&f);
+    find_users(&f, all);
     return job->errors == errors ? all : NULL;
 }
 

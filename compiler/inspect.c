@@ -75,8 +75,11 @@ static struct part *find_parts(struct job *job, const struct model *m, int *n, s
 
 static void features_text(struct job *job, const struct features *f, struct text *to)
 {
-    text_print(to, "features, in the order of the %s (%s%s); %s\n", f->order == ORDER_NAME ? "columns' names" : "config",
+    text_print(to, "features, in the order of the %s (%s%s); %s", f->order == ORDER_NAME ? "columns' names" : "config",
                f->order_from ? "from " : "the default", f->order_from ? comment_text(job, f->order_from) : "", f->why);
+    if (f->user_width)
+        text_print(to, "; the first %d are the user's", f->user_width);
+    text_print(to, "\n");
     for (int i = 0; i < f->n_features; i++) {
         const struct feature *x = &f->feature[i];
         if (x->width)
@@ -84,6 +87,8 @@ static void features_text(struct job *job, const struct features *f, struct text
         else
             text_print(to, "  width unknown");
         text_print(to, "  %-24s %-16s", comment_text(job, x->key), x->kind);
+        if (f->user_width)
+            text_print(to, " %s", x->user ? "user" : "item");
         if (x->table)
             text_print(to, " %s [%" PRIu64 ",%d]", comment_text(job, x->table), x->table_rows, x->width);
         text_print(to, "%s%s\n", x->trouble ? "; not from rows: " : "", x->trouble ? x->trouble : "");
@@ -147,12 +152,14 @@ static void features_json(const struct features *f, struct text *to)
 {
     text_print(to, "\"order\":\"%s\",\"order_from\":", f->order == ORDER_NAME ? "name" : "config");
     add_json_string(to, f->order_from ? f->order_from : "default");
-    text_print(to, ",\"width\":%d,\"features\":[", f->width);
+    text_print(to, ",\"width\":%d,\"user_width\":%d,\"features\":[", f->width, f->user_width);
     for (int i = 0; i < f->n_features; i++) {
         const struct feature *x = &f->feature[i];
         text_print(to, "%s\n {\"key\":", i ? "," : "");
         add_json_string(to, x->key);
         text_print(to, ",\"kind\":\"%s\",\"first\":%d,\"width\":%d", x->kind, x->first, x->width);
+        if (f->user_width)
+            text_print(to, ",\"user\":%s", x->user ? "true" : "false");
         if (x->table) {
             text_print(to, ",\"table\":");
             add_json_string(to, x->table);
@@ -247,8 +254,11 @@ bool do_inspect(struct job *job, struct text *to)
     struct network *n = read_network(job, false);
     if (!n)
         return false;
-    if (job->options->plan)
-        explain_plan(job, make_plan(job, n->model), n->original, to);
+    const struct plan *p = job->options->plan ? make_plan(job, n->model) : NULL;
+    if (job->options->plan && !p)
+        return false;
+    if (p)
+        explain_plan(job, p, n->original, to);
     else if (job->options->json)
         network_json(job, n, to);
     else

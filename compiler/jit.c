@@ -26,7 +26,10 @@
 
 /* ORDER with runtime/kernels.h: what the forms of kernels take, over rows and with rows in lanes. */
 #define ROWS_DENSE \
-    "const float *, size_t, size_t, const float *, float *, size_t, size_t, size_t, size_t, size_t, size_t, int"
+    "const float *, size_t, size_t, const float *, float *, size_t, size_t, size_t, size_t, size_t, size_t, size_t, int"
+#define ROWS_ONTO \
+    "const float *, size_t, size_t, const float *, const float *, size_t, float *, size_t, size_t, size_t, size_t, size_t, " \
+    "size_t, size_t, int"
 #define ROWS_UNARY "const float *, size_t, size_t, float *, size_t, size_t"
 #define ROWS_ACT ROWS_UNARY
 #define ROWS_DICE "const float *, size_t, size_t, const float *, float *, size_t, size_t"
@@ -35,8 +38,10 @@
 #define ROWS_ZILN "const float *, size_t, size_t, float *, size_t"
 #define ROWS_STORE ROWS_UNARY
 #define ROWS_LOAD "void"
+#define ROWS_SPREAD "void"
 #define ROWS_NARROW "void"           /* of small cores, whose plans are not made here */
 #define LANES_DENSE "const float *, size_t, const float *, float *, size_t, size_t, size_t"
+#define LANES_ONTO "const float *, size_t, const float *, const float *, float *, size_t, size_t, size_t"
 #define LANES_UNARY "const float *, size_t, float *, size_t"
 #define LANES_ACT LANES_UNARY
 #define LANES_DICE "const float *, size_t, const float *, float *, size_t"
@@ -44,6 +49,7 @@
 #define LANES_ZILN "const float *, size_t, float *"
 #define LANES_STORE "const float *, size_t, float *, size_t, size_t"
 #define LANES_NARROW "void"
+#define LANES_SPREAD LANES_UNARY
 #define LANES_LOAD "const float *, size_t, size_t, float *, size_t"
 
 static const char declarations[] =
@@ -55,7 +61,9 @@ static const char declarations[] =
 #include "acts.def"
 #undef ACT
     "int check_scores(void (*)(const void *, const float *, size_t, size_t, float *, void *), const void *,\n"
-    "                 const unsigned *, void *, size_t, size_t, size_t, size_t);\n";
+    "                 const unsigned *, void *, size_t, size_t, size_t, size_t);\n"
+    "int check_users(void (*)(const void *, const float *, size_t, const float *, size_t, const size_t *, size_t, float *,\n"
+    "                         void *), const void *, const unsigned *, void *, size_t, size_t, size_t, size_t);\n";
 
 static const char *at(struct job *job, const struct place *p)
 {
@@ -70,7 +78,7 @@ static const char *stride(struct job *job, const struct place *p)
 
 static void add_expert_lists(const struct form *f, bool lanes, struct text *to)
 {
-    int next = 0;
+    int next = f->first_list;
     for (int i = 0; i < f->n_steps; i++) {
         const struct step *st = &f->steps[i];
         if (st->kernel != KERNEL_mix || st->list != next)
@@ -89,8 +97,12 @@ static const char *row_arguments(struct job *job, const struct plan *p, const st
     const char *x = at(job, &st->x), *xs = stride(job, &st->x), *y = at(job, &st->y), *ys = stride(job, &st->y);
     switch (st->kernel) {
     case KERNEL_dense:
-        return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %d, %d, %d, %d, %d, %d", x, xs, st->w, y, ys, st->in,
-                           st->out, st->room, st->panel, st->relu, p->ahead);
+        return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %d, %d, %d, %d, %d, %d, %d", x, xs, st->w, y, ys, st->in,
+                           st->all, st->out, st->room, st->panel, st->relu, p->ahead);
+    case KERNEL_onto:
+        return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %s, %s, %d, %d, %d, %d, %d, %d, %d", x, xs, st->w,
+                           at(job, &st->from), stride(job, &st->from), y, ys, st->in, st->all, st->out, st->room, st->panel, st->relu,
+                           p->ahead);
     case KERNEL_dice: return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %d", x, xs, st->w, y, ys, st->out);
     case KERNEL_ziln: return arena_print(a, "%s, %s, rows, %s, %s", x, xs, y, ys);
     case KERNEL_mix:
@@ -107,6 +119,9 @@ static const char *lanes_arguments(struct job *job, const struct step *st)
     switch (st->kernel) {
     case KERNEL_load: return arena_print(a, "%s, xs, rows, %s, %d", x, y, st->out);
     case KERNEL_store: return arena_print(a, "%s, rows, %s, %s, %d", x, y, stride(job, &st->y), st->out);
+    case KERNEL_onto:
+        return arena_print(a, "%s, lanes, w + %zuul, %s, %s, %d, %d, %d", x, st->w, at(job, &st->from), y, st->in, st->out,
+                           st->relu);
     case KERNEL_dense:
         return arena_print(a, "%s, lanes, w + %zuul, %s, %d, %d, %d", x, st->w, y, st->in, st->out, st->relu);
     case KERNEL_dice: return arena_print(a, "%s, lanes, w + %zuul, %s, %d", x, st->w, y, st->out);
@@ -119,12 +134,11 @@ static const char *lanes_arguments(struct job *job, const struct step *st)
 }
 
 /* A form as a function over a block of rows. */
-static void add_form(struct job *job, const struct plan *p, const struct form *f, bool lanes, size_t multiple,
-                     struct text *to)
+static void add_form(struct job *job, const struct plan *p, const struct form *f, const char *name, bool lanes,
+                     size_t multiple, struct text *to)
 {
     add_expert_lists(f, lanes, to);
-    text_print(to, "static void %s(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)\n{\n",
-               lanes ? "lanes_block" : "block");
+    text_print(to, "static void %s(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)\n{\n", name);
     if (lanes)
         text_print(to, "    size_t lanes = (rows + %zuul) / %zuul * %zuul;\n", multiple - 1, multiple, multiple);
     for (int i = 0; i < f->n_steps; i++) {
@@ -134,6 +148,36 @@ static void add_form(struct job *job, const struct plan *p, const struct form *f
                    lanes ? lanes_arguments(job, st) : row_arguments(job, p, st));
     }
     text_print(to, "}\n");
+}
+
+/* Rows in blocks as equal as can be. */
+static void add_blocks(const char *block, int most, int outputs, struct text *to)
+{
+    text_print(to,
+               "    size_t blocks = rows / %dul + (rows %% %dul > 0);\n"
+               "    for (; blocks > 0; blocks--, rows -= n, x += n * xs, y += n * %dul) {\n"
+               "        n = rows / blocks + (rows %% blocks > 0);\n"
+               "        %s(w, x, xs, n, y, s);\n    }\n", most, most, outputs, block);
+}
+
+/* Users, then the items of each. */
+static void add_users_function(const struct plan *p, bool in_lanes, struct text *to)
+{
+    text_print(to, "static void score_items(const void *w, const float *x, size_t xs, size_t rows, float *y, void *s)\n{\n"
+                   "    size_t n;\n");
+    if (in_lanes)
+        text_print(to, "    for (; rows > 0; rows -= n, x += n * xs, y += n * %dul) {\n"
+                       "        n = rows < %d ? rows : %d;\n        items(w, x, xs, n, y, s);\n    }\n",
+                   p->outputs, LANES, LANES);
+    else
+        add_blocks("items", p->items.block, p->outputs, to);
+    text_print(to, "}\nvoid score_users(const void *w, const float *users, size_t us, const float *x, size_t xs,\n"
+                   "                 const size_t *offsets, size_t n, float *y, void *s)\n{\n"
+                   "    for (; n > 0; n--, users += us, offsets++) {\n"
+                   "        size_t first = offsets[0], rows = offsets[1] - first;\n"
+                   "        if (rows == 0)\n            continue;\n"
+                   "        user(w, users, us, 1, 0, s);\n"
+                   "        score_items(w, x + first * xs, xs, rows, y + first * %dul, s);\n    }\n}\n", p->outputs);
 }
 
 /* The functions of the record: ORDER with struct mmoe_model. Blocks: ORDER with walk.c. */
@@ -146,24 +190,31 @@ static void add_functions(const struct plan *p, const char *isa, struct text *to
                    "    for (; rows >= %d; rows -= n, x += n * xs, y += n * %dul) {\n"
                    "        n = rows < %d ? rows : %d;\n"
                    "        lanes_block(w, x, xs, n, y, s);\n    }\n", from, p->outputs, LANES, LANES);
-    text_print(to,
-               "    size_t blocks = rows / %dul + (rows %% %dul > 0);\n"
-               "    for (; blocks > 0; blocks--, rows -= n, x += n * xs, y += n * %dul) {\n"
-               "        n = rows / blocks + (rows %% blocks > 0);\n"
-               "        block(w, x, xs, n, y, s);\n    }\n}\n", most, most, p->outputs);
+    add_blocks("block", most, p->outputs, to);
+    text_print(to, "}\n");
+    if (p->user_inputs)
+        add_users_function(p, from < INT_MAX, to);
     text_print(to,
                "int self_test(const void *w, const unsigned *expected, void *s)\n{\n"
-               "    return check_scores(score, w, expected, s, %d, %d, %zuul, %zuul);\n}\n"
-               "const char *chosen_isa(void) { return \"%s\"; }\n",
-               p->inputs, p->outputs, p->weight_floats, p->scratch_floats, isa);
+               "    int wrong = check_scores(score, w, expected, s, %d, %d, %zuul, %zuul);\n",
+               p->inputs, p->outputs, p->weight_floats, p->scratch_floats);
+    if (p->user_inputs)
+        text_print(to, "    if (!wrong)\n        wrong = check_users(score_users, w, expected, s, %d, %d, %d, %zuul);\n",
+                   p->inputs, p->user_inputs, p->outputs, p->scratch_floats);
+    text_print(to, "    return wrong;\n}\nconst char *chosen_isa(void) { return \"%s\"; }\n", isa);
 }
 
 void print_control_code(struct job *job, const struct plan *p, const struct mmoe_kernels *k, struct text *to)
 {
     text_add(to, declarations, sizeof declarations - 1);
-    add_form(job, p, &p->rows, false, 0, to);
-    if (lanes_from(p, k->isa) < INT_MAX)
-        add_form(job, p, &p->lanes, true, k->lanes.multiple, to);
+    bool lanes = lanes_from(p, k->isa) < INT_MAX;
+    add_form(job, p, &p->rows, "block", false, 0, to);
+    if (lanes)
+        add_form(job, p, &p->lanes, "lanes_block", true, k->lanes.multiple, to);
+    if (p->user_inputs) {
+        add_form(job, p, &p->user, "user", false, 0, to);
+        add_form(job, p, lanes ? &p->items_lanes : &p->items, "items", lanes, k->lanes.multiple, to);
+    }
     add_functions(p, k->isa, to);
 }
 
@@ -361,12 +412,15 @@ static void add_symbols(TCCState *s, const struct mmoe_kernels *k)
 #include "acts.def"
 #undef ACT
 #define ADD(name) add_symbol(s, #name, &k->name), add_symbol(s, "lanes_" #name, &l->name)
-    ADD(dense), ADD(dice), ADD(softmax), ADD(mix), ADD(copy), ADD(store), ADD(max), ADD(argmax), ADD(ziln);
+    ADD(dense), ADD(onto), ADD(dice), ADD(softmax), ADD(mix), ADD(copy), ADD(store), ADD(max), ADD(argmax), ADD(ziln);
 #undef ADD
     add_symbol(s, "lanes_load", &l->load);
+    add_symbol(s, "lanes_spread", &l->spread);
     int (*check)(score_function *, const void *, const uint32_t *, void *, size_t, size_t, size_t, size_t) =
         check_scores;
     add_symbol(s, "check_scores", &check);
+    int (*users)(users_function *, const void *, const uint32_t *, void *, size_t, size_t, size_t, size_t) = check_users;
+    add_symbol(s, "check_users", &users);
 }
 
 static bool translate(TCCState *s, const char *text, const struct mmoe_kernels *k)
@@ -382,8 +436,9 @@ static bool translate(TCCState *s, const char *text, const struct mmoe_kernels *
 static bool find_functions(TCCState *s, struct code *c)
 {
     void *score = tcc_get_symbol(s, "score"), *test = tcc_get_symbol(s, "self_test"),
-         *isa = tcc_get_symbol(s, "chosen_isa");
+         *isa = tcc_get_symbol(s, "chosen_isa"), *users = tcc_get_symbol(s, "score_users");
     memcpy(&c->score, &score, sizeof score);            /* POSIX: a function's address fits */
+    memcpy(&c->score_users, &users, sizeof users);      /* NULL without user columns */
     memcpy(&c->self_test, &test, sizeof test);
     memcpy(&c->chosen_isa, &isa, sizeof isa);
     return score && test && isa;

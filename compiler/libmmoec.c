@@ -132,6 +132,7 @@ static struct options internal(const char *dir, const struct mmoec_options *give
         .perf_map = o.perf_map != 0,
         .cache = o.cache,
         .from = o.from,
+        .user_columns = o.user_columns,
     };
 }
 

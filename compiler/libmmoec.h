@@ -80,6 +80,7 @@ struct mmoec_options {
     const char *from;               /* "rows": the record takes rows, too (mmoe_score_rows); of jit, the embedding tables are
                                        read then. "features": it does not. NULL: "features" of jit; of compile, rows if
                                        the tables are small */
+    const char *user_columns;       /* --user-columns: columns of the data or feature groups by commas; NULL: none */
 };
 
 /* ---- models in memory ------------------------------------------------------------------------------------------ */

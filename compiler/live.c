@@ -53,11 +53,22 @@ static void walk_score(const void *weights, const float *x, size_t xs, size_t ro
     walk_rows(k->plan, k->kernels, weights, x, xs, rows, y, scratch);
 }
 
+static void walk_score_users(const void *weights, const float *users, size_t us, const float *items, size_t is,
+                             const size_t *offsets, size_t n_users, float *y, void *scratch)
+{
+    const struct walked *k = walked_of(weights);
+    walk_users(k->plan, k->kernels, weights, users, us, items, is, offsets, n_users, y, scratch);
+}
+
 static int walk_self_test(const void *weights, const uint32_t *expected, void *scratch)
 {
     const struct plan *p = walked_of(weights)->plan;
-    return check_scores(walk_score, weights, expected, scratch, (size_t)p->inputs, (size_t)p->outputs, p->weight_floats,
-                        p->scratch_floats);
+    int wrong = check_scores(walk_score, weights, expected, scratch, (size_t)p->inputs, (size_t)p->outputs,
+                             p->weight_floats, p->scratch_floats);
+    if (!wrong && p->user_inputs)
+        wrong = check_users(walk_score_users, weights, expected, scratch, (size_t)p->inputs, (size_t)p->user_inputs,
+                            (size_t)p->outputs, p->scratch_floats);
+    return wrong;
 }
 
 /* A record of rows has as its tables this live model. */
@@ -139,6 +150,18 @@ static void no_swap_of_weights(const struct live *l, unsigned char digest[32])
     sha256_final(&s, digest);
 }
 
+/* A copy, for the model of a job does not live as long; NULL: it knows no users. */
+static const uint32_t *own_order(struct job *own, const struct model *m)
+{
+    int columns = 0;
+    for (int i = 0; i < m->n_inputs; i++)
+        columns += m->values[m->inputs[i]].width;
+    uint32_t *order = m->user_inputs ? NEW_ARRAY(own, (size_t)columns, uint32_t) : NULL;
+    for (int i = 0; order && i < columns; i++)
+        order[i] = m->input_order ? m->input_order[i] : (uint32_t)i;
+    return order;
+}
+
 static void fill_record(struct job *job, struct live *l, const struct network *n)
 {
     const struct plan *p = l->plan;
@@ -165,6 +188,9 @@ static void fill_record(struct job *job, struct live *l, const struct network *n
         no_swap_of_weights(l, r->structure);
     r->score = l->code ? l->code->score : walk_score;
     r->self_test = l->code ? l->code->self_test : walk_self_test;
+    r->user_inputs = (uint32_t)p->user_inputs;
+    r->input_order = own_order(own, p->model);
+    r->score_users = !p->user_inputs ? NULL : l->code ? l->code->score_users : walk_score_users;
     r->chosen_isa = l->code ? l->code->chosen_isa : isa_function(l->kernels->isa);
 }
 
@@ -203,6 +229,13 @@ static bool fill_weights(struct job *job, struct live *l, const struct network *
     return true;
 }
 
+static bool check_record(const struct mmoe_model *r, void *scratch, size_t score_floats)
+{
+    return check_once(r->score, r->weights, r->expected, scratch, r->inputs, r->outputs, score_floats) &&
+           (!r->score_users || check_users(r->score_users, r->weights, r->expected, scratch, r->inputs, r->user_inputs,
+                                           r->outputs, score_floats) == 0);
+}
+
 /* What is new is tested: code, whether it calls what the plan says; a cache's words, whether these weights and kernels give
    them. Otherwise the words have just come from the same kernels and weights. The whole self test is in the record. */
 static bool scores_as_expected(struct job *job, const struct live *l)
@@ -211,8 +244,7 @@ static bool scores_as_expected(struct job *job, const struct live *l)
     const char *wrong = NULL;
     if (wrong_environment())
         wrong = "rounding is not to nearest, or subnormals are flushed";
-    else if ((l->made || l->cached) && !check_once(r->score, r->weights, r->expected, new_scratch(job, l->plan),
-                                                   r->inputs, r->outputs, l->plan->scratch_floats))
+    else if ((l->made || l->cached) && !check_record(r, new_scratch(job, l->plan), l->plan->scratch_floats))
         wrong = "wrong scores";
     if (wrong)
         blame(job, SYSTEM_FAILED, (struct pos){0}, "self-test", NULL, "%s", wrong);

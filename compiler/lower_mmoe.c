@@ -268,7 +268,8 @@ static struct block want_dense(struct lowering *lo, const char *name, int x, int
                                                    shown(lo, lo->m->values[x].name), in);
     struct block b = {.in = in, .out = out};
     b.kernel = want(lo, (struct want){.name = arena_print(lo->arena, "%s/kernel", name), .rank = 2,
-                                      .dim = {in, out}, .pos = pos, .why = why});
+                                      .dim = {in, out}, .pos = pos, .why = why,
+                                      .order = x == lo->input ? lo->f->easyrec_column : NULL});
     b.bias = want_vector(lo, name, "bias", out, pos);
     return b;
 }
@@ -802,6 +803,8 @@ struct model *lower(struct job *job, const struct config *c, const struct featur
     if (job->errors != errors)
         return NULL;
     lo.m = new_model(job);
+    lo.m->user_inputs = f->user_width;
+    lo.m->input_order = f->easyrec_column;
     lo.input = add_value(job, lo.m, "deep_fea", width, -1);
     lo.m->inputs = NEW(job, int);
     lo.m->inputs[lo.m->n_inputs++] = lo.input;

@@ -279,7 +279,7 @@ enum act {
 };
 
 enum type { F32 };                  /* of a value; bf16 and int8 come with their numerics */
-enum axis { PER_ROW };              /* what a value is repeated over; users and sequence steps come */
+enum axis { PER_ROW, PER_USER };    /* what a value is repeated over: rows, or users, each of whom has many; steps come */
 
 struct value {
     const char *name;               /* unique; "mmoe/expert_0/dnn_0" */
@@ -296,6 +296,7 @@ struct want {
     int dim[2];                     /* a kernel is [in][out] */
     struct pos pos;                 /* in the config: what implies it */
     const char *why;                /* for a shape message: 'the group "all" has 17 features ...'; or NULL */
+    const uint32_t *order;          /* a kernel of the model's input: [dim[0]]: which of its rows each input has; or NULL */
     const struct tensor *tensor;    /* set by bind */
 };
 
@@ -313,6 +314,7 @@ struct block {
     const struct norm *norms;
     int n_norms;
     int column;                     /* first of its columns in the layer's outputs */
+    int row;                        /* first of the kernel's rows that it has, in the want's order */
     int in, out;
     int part;                       /* of a batched layer */
 };
@@ -354,6 +356,8 @@ struct model {
     int n_outputs;
     struct want *wants;
     int n_wants, room_wants;
+    int user_inputs;                /* the first so many columns of the inputs are the user's; 0: it knows no users */
+    const uint32_t *input_order;    /* [columns]: which of EasyRec's each column of the inputs is; NULL: the same */
 };
 
 struct model *new_model(struct job *job);
@@ -383,6 +387,7 @@ struct feature {
     const char *table;              /* its variable, or NULL */
     uint64_t table_rows;
     int first, width;               /* columns in the experts' input; width 0 if it is not known */
+    bool user;                      /* all that it is made of is the user's, by --user-columns */
     const char *trouble;            /* why scoring from rows will not be possible; NULL if it will */
     struct pos pos;
     const struct ProtobufCMessage *config;      /* its FeatureConfig; of a target attention, its SeqAttGroupConfig */
@@ -400,9 +405,11 @@ struct row_column {
 };
 
 struct features {
-    struct feature *feature;        /* in the order of their columns */
+    struct feature *feature;        /* in the order of EasyRec's columns */
     int n_features;
     int width;                      /* sum, or 0 if a width is not known */
+    int user_width;                 /* columns of the user's features, which then come first; 0: there are no such */
+    const uint32_t *easyrec_column; /* [width]: which of EasyRec's each column is; NULL: the same */
     int batch_norms;                /* unnamed ones that the input layer makes before the experts' */
     enum feature_order order;
     const char *order_from;         /* who says so: "--feature-order", "saved_model.pb", ...; NULL: nobody, it is the default */
@@ -426,6 +433,10 @@ void order_features(struct job *job, struct features *f, const char *const *colu
    names, with a warning. */
 void find_old_names(struct job *job, struct features *f, const struct tensors *ts);
 void order_by_old_names(struct job *job, struct features *f, const struct tensors *ts);
+/* With --user-columns, the user's features come first, and those of the item behind them. Once their order is known. */
+bool place_users(struct job *job, struct features *f);
+/* Rows whose columns are in EasyRec's order into that of the experts' input, which is another with user columns. */
+void order_rows(const uint32_t *easyrec_column, const double *from, size_t rows, size_t width, float *to);
 
 /* ---- graph.c: what order a graph has ------------------------------------------------------------------------------ */
 
@@ -453,7 +464,8 @@ struct model *select_outputs(struct job *job, const struct model *m);
 struct model *bind_names(struct job *job, const struct model *m, const struct tensors *tensors);
 /* The same, and reads all numbers: their checksums, and whether they are finite. */
 struct model *bind_weights(struct job *job, const struct model *m, const struct tensors *tensors);
-/* kernel [in][out] and bias [out] of one block, norms folded, in double. */
+/* kernel [in][out] and bias [out] of one block, norms folded, in double; `kernel` has room for weigh_room() of them. */
+size_t weigh_room(const struct model *m, const struct block *b);
 bool weigh(struct job *job, const struct model *m, const struct block *b, double *kernel, double *bias);
 /* Scale and shift of a batch norm: y = z * scale + shift. */
 bool weigh_norm(struct job *job, const struct model *m, const struct norm *n, int width, double *scale, double *shift);
@@ -610,6 +622,12 @@ struct model *fold(struct job *job, const struct model *m);     /* batch norms i
 struct model *fuse(struct job *job, const struct model *m);     /* equal layers side by side */
 struct model *tidy(struct job *job, const struct model *m);     /* drops what nothing reads */
 
+/* ---- users.c: what is the user's alone ---------------------------------------------------------------------------- */
+
+/* A model with user columns as requests are scored, the same values: two inputs, and what depends on the user's alone is
+   computed apart, a row a user. */
+struct model *split_users(struct job *job, const struct model *m);
+
 /* ---- plan.c, explain.c: every decision about the machine ------------------------------------------------------------------- */
 
 /* A class of arithmetic: what every sum of a compilation is made of. */
@@ -676,11 +694,13 @@ struct step {
     enum act act;                   /* kernel act */
     struct place x, y;
     struct place g;                 /* mix: the gate */
+    struct place from;              /* onto: where its sums start; with rows in lanes, one row */
     size_t w;                       /* floats from the start of the arena */
-    int in, out;                    /* dense, narrow; others: `out` columns */
-    int panel;                      /* dense: most columns of a panel, a multiple of 8; narrow: 4 */
-    int room;                       /* dense: columns from y on that may be written: padding need not be masked */
-    int relu;                       /* dense, narrow: applied to so many of their sums, the first; narrow: to all or none */
+    int in, out;                    /* dense, onto, narrow; others: `out` columns */
+    int all;                        /* dense, onto: inputs that the panels have: the first `in` of them, or the last */
+    int panel;                      /* dense, onto: most columns of a panel, a multiple of 8; narrow: 4 */
+    int room;                       /* dense, onto: columns from y on that may be written: padding need not be masked */
+    int relu;                       /* dense, onto, narrow: applied to so many of their sums, the first; narrow: to all or none */
     int experts;                    /* mix */
     struct place *expert;           /* mix: [experts], all in scratch */
     int list;                       /* mix: number of its list of experts; a form's mixtures over equal lists share one */
@@ -704,10 +724,12 @@ struct buffer {
 
 /* How a block of rows is scored: kernels called one after the other, and the scratch that they share. */
 struct form {
+    const struct model *model;      /* whose values its steps make */
     struct step *steps;
     int n_steps;                    /* 0: the plan has no such form */
     struct buffer *buffers;
     int n_buffers;
+    int first_list;                 /* of experts: forms that stand in one file have numbers of their own */
     int block;                      /* rows of a block, at most */
     size_t scratch_floats;          /* a multiple of the target's grain */
 };
@@ -721,6 +743,9 @@ struct plan {
     const struct numerics *numerics;
     struct form rows;               /* every value [row][column]; lanes are outputs */
     struct form lanes;              /* of small models: [column][LANES]; lanes are rows */
+    /* With user columns, a request is scored by these: what is the user's alone, a row, once; then the user's items in
+       blocks, rows or lanes, which read it at the start of scratch. */
+    struct form user, items, items_lanes;
     struct packed *packed;          /* in order of use */
     int n_packed;
     bool small;                     /* all weights fit into the nearest cache: each layer is one panel */
@@ -728,12 +753,15 @@ struct plan {
     bool ahead;                     /* do dense kernels prefetch weights? */
     int most_kernels;               /* past so many different ones they take sizes as arguments: text stays bounded */
     int inputs, outputs;            /* floats a row */
-    size_t scratch_floats;          /* of scoring: that of the larger form */
+    int user_inputs;                /* the first so many are the user's; 0: it knows no users */
+    size_t scratch_floats;          /* of scoring: that of the largest form */
     size_t weight_floats;           /* ARENA_SLACK included, but for small cores; a multiple of the target's grain */
     size_t test_floats;             /* scratch beyond scoring's that the self test needs */
 };
 
 struct plan *make_plan(struct job *job, const struct model *m);
+/* Does the kernel compute a dense layer in panels? */
+static inline bool is_dense(enum kernel kernel) { return kernel == KERNEL_dense || kernel == KERNEL_onto; }
 /* So many rows or more are scored in lanes by that instruction set; INT_MAX: none are. */
 int lanes_from(const struct plan *p, const char *isa);
 void check_plan(const struct plan *p);                  /* bug() if buffers overlap, ... */
@@ -768,6 +796,10 @@ void walk(const struct plan *p, const struct weights *w, const struct mmoe_kerne
 void walk_rows(const struct plan *p, const struct mmoe_kernels *kernels, const float *w, const float *x, size_t xs,
                size_t rows, float *y, void *scratch);
 
+/* Users with their items, as score_users of the record has them. */
+void walk_users(const struct plan *p, const struct mmoe_kernels *kernels, const float *w, const float *users, size_t us,
+                const float *items, size_t is, const size_t *offsets, size_t n_users, float *y, void *scratch);
+
 void *new_scratch(struct job *job, const struct plan *p);       /* for one thread, aligned to 64 */
 
 /* The self test's rows, the same as generated code makes, and the words it expects: the checksum of the weights,
@@ -783,11 +815,16 @@ struct expected *expect(struct job *job, const struct plan *p, const struct weig
 void expect_by(struct job *job, const struct plan *p, const struct mmoe_kernels *kernels, const float *w, uint32_t *to);
 /* What generated code has as its self test, for code that is not generated; the numbers are a record's. */
 typedef void score_function(const void *weights, const float *x, size_t xs, size_t rows, float *y, void *scratch);
+typedef void users_function(const void *weights, const float *users, size_t us, const float *items, size_t is,
+                            const size_t *offsets, size_t n_users, float *y, void *scratch);
 /* Parts of it. Rounding to nearest, ties to even; subnormals neither flushed nor read as zero: */
 bool wrong_environment(void);
 /* All rows at once give the expected scores: */
 bool check_once(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
                 size_t outputs, size_t score_floats);
+/* The rows that check_once or check_scores left in scratch, as users with an item each, give the same scores: 0, or 3. */
+int check_users(users_function *score_users, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
+                size_t user_inputs, size_t outputs, size_t score_floats);
 int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
                  size_t outputs, size_t weight_floats, size_t score_floats);
 
@@ -860,6 +897,7 @@ struct generated *emit(struct job *job, const struct plan *p, const struct weigh
 /* A record's functions. Models of equal structure share one; it lies in memory that is readable and executable. */
 struct code {
     score_function *score;
+    users_function *score_users;    /* NULL: of a plan without user columns */
     int (*self_test)(const void *weights, const uint32_t *expected, void *scratch);
     const char *(*chosen_isa)(void);
 };
@@ -971,6 +1009,11 @@ bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, 
 /* Rows of an engine that takes some: their columns [of its lines]; status [rows]. */
 bool run_engine_rows(struct job *job, struct engine *e, const struct mmoe_values *values, size_t rows, float *y,
                      struct mmoe_row_status *status);
+int engine_user_inputs(const struct engine *e);         /* 0: it knows no users */
+const uint32_t *engine_order(const struct engine *e);   /* which of EasyRec's columns each column of x is; NULL: the same */
+/* Users with their items, x in two parts; not by the reference. */
+void run_engine_users(struct engine *e, const float *users, const float *items, const size_t *offsets, size_t n_users,
+                      float *y);
 
 /* ---- measure.c, limits.c: time, and what the machine can do at most -------------------------------------------- */
 
@@ -1030,6 +1073,7 @@ struct options {
     const char *name, *output, *target, *numerics, *outputs, *weights_in, *dump;
     const char *rows, *features, *expect, *engine;
     const char *batch;              /* --batch LIST, which read_batches takes */
+    const char *user_columns;       /* --user-columns: columns or feature groups by commas */
     const char *depfile;            /* -MF; "" with -MD alone */
     enum feature_order feature_order;
     bool order_given;               /* else a graph beside the weights says the order, if there is one */

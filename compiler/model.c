@@ -40,7 +40,7 @@ uint64_t parameters(const struct model *m, const struct op *op)
 {
     uint64_t out = (uint64_t)m->values[op->out].width;
     switch (op->kind) {
-    case OP_dense: return multiply_adds(m, op) + out;
+    case OP_dense: return multiply_adds(m, op) + (op->n_in == 1 ? out : 0);
     case OP_batch_norm: return 4 * out;
     case OP_dice: return 3 * out;
     default: return 0;
@@ -132,9 +132,11 @@ static void check_blocks(const struct model *m, const struct op *op)
             column = 0;
         }
         assert(b->part == part && b->column == column && "blocks out of order");
-        assert(b->in == in / op->parts && b->out > 0);
+        assert(b->in == in / op->parts && b->out > 0 && b->row >= 0);
         assert(b->kernel >= 0 && b->kernel < m->n_wants && b->bias < m->n_wants);
-        assert(m->wants[b->kernel].dim[0] == b->in && m->wants[b->kernel].dim[1] == b->out);
+        int rows = m->wants[b->kernel].dim[0];
+        assert(m->user_inputs ? b->row + b->in <= rows : b->in == rows);
+        assert(m->wants[b->kernel].dim[1] == b->out);
         column += b->out;
     }
     assert(part == op->parts - 1 && column == out / op->parts && "blocks do not cover the columns");
@@ -146,6 +148,7 @@ static void check_widths(const struct model *m, const struct op *op)
     int sum = 0;
     switch (op->kind) {
     case OP_dense:
+        assert(op->n_in == 1 || m->values[op->in[1]].width == out);
         check_blocks(m, op);
         break;
     case OP_batch_norm: case OP_act: case OP_dice: case OP_softmax:
@@ -184,6 +187,8 @@ void check_model(const struct model *m)
         for (int k = 0; k < op->n_in; k++) {
             assert(op->in[k] >= 0 && op->in[k] < m->n_values);
             assert(m->values[op->in[k]].op < i && "an operand is made later than it is used");
+            assert((m->values[op->out].axis == PER_ROW || m->values[op->in[k]].axis == PER_USER) &&
+                   "a user's value knows nothing of rows");
         }
         check_widths(m, op);
     }
@@ -199,16 +204,33 @@ static void print_blocks(const struct model *m, const struct op *op, struct text
         const struct block *b = &op->blocks[i];
         text_print(to, "        part %d columns %d..%d: %s", b->part, b->column, b->column + b->out - 1,
                    m->wants[b->kernel].name);
+        if (b->in < m->wants[b->kernel].dim[0])
+            text_print(to, ", rows %d..%d", b->row, b->row + b->in - 1);
         for (int k = 0; k < b->n_norms; k++)
             text_print(to, ", norm by %s", m->wants[b->norms[k].variance].name);
         text_print(to, "\n");
     }
 }
 
+static void print_inputs(const struct model *m, struct text *to)
+{
+    int columns = 0;
+    for (int i = 0; i < m->n_inputs; i++) {
+        const struct value *v = &m->values[m->inputs[i]];
+        text_print(to, "%s [%d] = input%s\n", v->name, v->width, v->axis == PER_USER ? ", a row a user" : "");
+        columns += v->width;
+    }
+    if (!m->user_inputs)
+        return;
+    text_print(to, "        the first %d columns are the user's; in EasyRec's order they are", m->user_inputs);
+    for (int i = 0; i < columns; i++)
+        text_print(to, " %d", m->input_order ? (int)m->input_order[i] : i);
+    text_print(to, "\n");
+}
+
 void print_model(const struct model *m, struct text *to)
 {
-    for (int i = 0; i < m->n_inputs; i++)
-        text_print(to, "%s [%d] = input\n", m->values[m->inputs[i]].name, m->values[m->inputs[i]].width);
+    print_inputs(m, to);
     for (int i = 0; i < m->n_ops; i++) {
         const struct op *op = &m->ops[i];
         text_print(to, "%s [%d] = %s", m->values[op->out].name, m->values[op->out].width, op_name(op->kind));

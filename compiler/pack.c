@@ -109,8 +109,7 @@ static size_t largest_kernel(const struct model *m)
     size_t most = 0;
     for (int i = 0; i < m->n_ops; i++)
         for (int k = 0; k < m->ops[i].n_blocks; k++) {
-            const struct block *b = &m->ops[i].blocks[k];
-            size_t n = (size_t)b->in * (size_t)b->out;
+            size_t n = weigh_room(m, &m->ops[i].blocks[k]);
             most = n > most ? n : most;
         }
     return most;

@@ -15,6 +15,10 @@
  *
  * A small model gets a second list of calls, for more than a few rows: the same steps with rows in lanes, so that vectors
  * are full whatever the widths of layers, between a step that loads x and those that store y.
+ *
+ * A model with user columns gets more lists for requests: what is the user's alone, once; then the user's items, rows or
+ * lanes. The first list's results lie at the start of scratch, where the others leave them. All read the same arena: a panel
+ * has the user's inputs before the item's, so that whole rows go through it in one, and requests through its two parts.
  */
 #include "mmoec.h"
 
@@ -95,16 +99,20 @@ struct home {
     int column;             /* first column in it */
 };
 
+/* Whose steps a form has: everybody's, the user's alone, or all others, which find what is the user's in scratch. */
+enum share { EVERYBODYS, USERS, ITEMS };
+
 struct planner {
     struct job *job;
-    const struct model *m;
+    const struct model *m;  /* the plan's, or that with what is the user's apart */
     struct plan *p;
     struct home *home;      /* [n_values] */
     bool **relu;            /* [n_values][width]: columns of a dense layer whose relu the dense kernel applies */
     bool *done;             /* [n_ops]: carried out by another operation's step */
     struct form *form;      /* that is being made */
-    bool in_lanes;          /* is it the lanes' form? */
-    int room_steps, room_packed, used_packed;
+    bool in_lanes;          /* is it a lanes' form? */
+    enum share share;       /* of that form */
+    int room_steps, room_packed;
 };
 
 static bool overlaps(const struct planner *pl, int value, struct home h, int width)
@@ -147,6 +155,8 @@ static void find_slices(struct planner *pl)
             pl->home[m->ops[i].out] = (struct home){h.root, h.column + m->ops[i].first};
         }
 }
+
+static bool is_users(const struct planner *pl, int value) { return pl->m->values[value].axis == PER_USER; }
 
 static bool can_overwrite(const struct planner *pl, int i)
 {
@@ -196,23 +206,41 @@ static void find_epilogues(struct planner *pl)
     }
 }
 
+static void begin_model(struct planner *pl, const struct model *m, enum share share)
+{
+    pl->m = m;
+    pl->share = share;
+    pl->home = NEW_ARRAY(pl->job, (size_t)m->n_values, struct home);
+    pl->relu = NEW_ARRAY(pl->job, (size_t)m->n_values, bool *);
+    pl->done = NEW_ARRAY(pl->job, (size_t)m->n_ops, bool);
+    for (int v = 0; v < m->n_values; v++)
+        pl->home[v] = (struct home){v, 0};
+    find_slices(pl);
+    place_in_place(pl);
+    find_epilogues(pl);
+}
+
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
 
-/* In x, where a model's input begins. */
+/* In x, where a model's input begins. Users and items have an x of their own. */
 static struct place place_in_x(const struct planner *pl, int input, int column)
 {
     size_t before = 0;
     for (int i = 0; pl->m->inputs[i] != input; i++)
-        before += (size_t)pl->m->values[pl->m->inputs[i]].width;
+        if (is_users(pl, pl->m->inputs[i]) == is_users(pl, input))
+            before += (size_t)pl->m->values[pl->m->inputs[i]].width;
     return (struct place){IN_X, input, before + (size_t)column, 0};
 }
 
 /* Floats of a row of a buffer. */
 static size_t padded(const struct planner *pl, int width) { return round_up((size_t)width, (size_t)pl->p->target->grain); }
 
+/* What is a user's is one row for all of the user's items. */
 static struct place place_of(const struct planner *pl, int value)
 {
     struct home h = pl->home[value];
+    if (pl->share == ITEMS && is_users(pl, h.root))
+        return (struct place){IN_SCRATCH, h.root, (size_t)h.column, 0};
     if (pl->in_lanes)
         return (struct place){IN_SCRATCH, h.root, (size_t)h.column * LANES, LANES};
     if (is_input(pl->m, h.root))
@@ -237,13 +265,33 @@ static struct step *add_step(struct planner *pl, enum kernel kernel, int out, co
     return &f->steps[f->n_steps++];
 }
 
-/* Reserves room in the arena; returns where it lies. Both forms read the same arena: the second finds what the first
-   reserved, in the same order. */
+/* The operation of the plan's model that has the same weights: those of its first block, or dice's. */
+static int origin_of(const struct planner *pl, const struct op *op)
+{
+    const struct model *m = pl->p->model;
+    for (int i = 0; i < m->n_ops; i++) {
+        const struct op *o = &m->ops[i];
+        if (o->kind == op->kind && (op->kind == OP_dense ? o->blocks[0].kernel == op->blocks[0].kernel
+                                                         : op->kind == OP_dice && o->norm.mean == op->norm.mean))
+            return i;
+    }
+    bug("weights that no operation has");
+}
+
+static const struct packed *find_packed(const struct planner *pl, int op, int part, int column)
+{
+    for (int i = 0; i < pl->p->n_packed; i++)
+        if (pl->p->packed[i].op == op && pl->p->packed[i].part == part && pl->p->packed[i].column == column)
+            return &pl->p->packed[i];
+    bug("columns that were not packed");
+}
+
+/* Reserves room in the arena; returns where it lies. All forms read the same arena: others find what the first reserved. */
 static size_t add_packed(struct planner *pl, struct packed item)
 {
     struct plan *p = pl->p;
-    if (pl->in_lanes)
-        return p->packed[pl->used_packed++].at;
+    if (pl->form != &p->rows)
+        return find_packed(pl, origin_of(pl, &pl->m->ops[item.op]), item.part, item.column)->at;
     if (p->n_packed == pl->room_packed) {
         pl->room_packed = pl->room_packed ? 2 * pl->room_packed : 32;
         struct packed *more = NEW_ARRAY(pl->job, (size_t)pl->room_packed, struct packed);
@@ -318,9 +366,14 @@ static void plan_run(struct planner *pl, int i, int part, int column, int column
 {
     const struct op *op = &pl->m->ops[i];
     int in = pl->m->values[op->in[0]].width / op->parts, out = pl->m->values[op->out].width / op->parts;
-    bool narrow = pl->p->target->narrow;
-    struct step *st = add_step(pl, narrow ? KERNEL_narrow : KERNEL_dense, columns, run_name(pl, op, part, column, columns));
+    bool narrow = pl->p->target->narrow, onto = op->n_in > 1;
+    int all = pl->m->wants[op->blocks[0].kernel].dim[0];
+    const char *what = run_name(pl, op, part, column, columns);
+    if (is_users(pl, op->out))
+        what = arena_print(&pl->job->arena, "%s, the user's part", what);
+    struct step *st = add_step(pl, narrow ? KERNEL_narrow : onto ? KERNEL_onto : KERNEL_dense, columns, what);
     st->in = in;
+    st->all = all;
     st->panel = panel_width(pl, columns);
     st->relu = relu;
     st->x = place_of(pl, op->in[0]);
@@ -329,6 +382,22 @@ static void plan_run(struct planner *pl, int i, int part, int column, int column
     st->y.at += columns_apart(pl, part * out + column);
     st->room = narrow ? columns : room_for(pl, &st->y, columns);
     st->w = add_packed(pl, (struct packed){i, part, column, columns, st->panel, 0, dense_floats(in, columns, st->panel)});
+    if (!onto)
+        return;
+    st->from = place_of(pl, op->in[1]);
+    st->from.at += (size_t)(part * out + column);
+    if (pl->in_lanes)                       /* one panel: the kernel takes the item's share of it */
+        st->w += (size_t)(all - in) * round_up((size_t)columns, 8);
+}
+
+/* The user's part of a layer: in the runs that the layer has. */
+static void plan_users_dense(struct planner *pl, int i)
+{
+    const struct plan *p = pl->p;
+    int origin = origin_of(pl, &pl->m->ops[i]);
+    for (int k = 0; k < p->n_packed; k++)
+        if (p->packed[k].op == origin)
+            plan_run(pl, i, p->packed[k].part, p->packed[k].column, p->packed[k].columns, 0);
 }
 
 static void plan_dense(struct planner *pl, int i)
@@ -360,9 +429,11 @@ static void plan_unary(struct planner *pl, int i, enum kernel kernel)
         st->w = add_packed(pl, (struct packed){i, 0, 0, n, 0, 0, 3 * round_up((size_t)n, 8)});
 }
 
+/* Of what is a user's, one row is copied to all rows. */
 static void copy_to(struct planner *pl, int from, int to, int column)
 {
-    struct step *st = add_step(pl, KERNEL_copy, pl->m->values[from].width, pl->m->values[to].name);
+    bool spread = pl->in_lanes && pl->share == ITEMS && is_users(pl, from);
+    struct step *st = add_step(pl, spread ? KERNEL_spread : KERNEL_copy, pl->m->values[from].width, pl->m->values[to].name);
     st->x = place_of(pl, from);
     st->y = place_of(pl, to);
     st->y.at += columns_apart(pl, column);
@@ -392,7 +463,7 @@ static void plan_mix(struct planner *pl, int i)
 static void plan_op(struct planner *pl, int i)
 {
     switch (pl->m->ops[i].kind) {
-    case OP_dense: plan_dense(pl, i); return;
+    case OP_dense: (pl->share == USERS ? plan_users_dense : plan_dense)(pl, i); return;
     case OP_act: plan_unary(pl, i, KERNEL_act); return;
     case OP_dice: plan_unary(pl, i, KERNEL_dice); return;
     case OP_softmax: plan_unary(pl, i, KERNEL_softmax); return;
@@ -412,9 +483,36 @@ static void plan_inputs(struct planner *pl)
     const struct model *m = pl->m;
     for (int i = 0; i < m->n_inputs; i++) {
         const struct value *v = &m->values[m->inputs[i]];
+        if (pl->share == ITEMS && v->axis == PER_USER)
+            continue;
         struct step *st = add_step(pl, KERNEL_load, v->width, v->name);
         st->x = place_in_x(pl, m->inputs[i], 0);
         st->y = place_of(pl, m->inputs[i]);
+    }
+}
+
+/* Is the user's input read by what is not the user's alone? */
+static bool items_read(const struct planner *pl, int input)
+{
+    const struct model *m = pl->m;
+    for (int i = 0; i < m->n_ops; i++)
+        for (int k = 0; !is_users(pl, m->ops[i].out) && k < m->ops[i].n_in; k++)
+            if (m->ops[i].in[k] == input)
+                return true;
+    return false;
+}
+
+/* Keeps what the items' form reads of the user's input. */
+static void keep_inputs(struct planner *pl)
+{
+    const struct model *m = pl->m;
+    for (int i = 0; i < m->n_inputs; i++) {
+        const struct value *v = &m->values[m->inputs[i]];
+        if (v->axis != PER_USER || !items_read(pl, m->inputs[i]))
+            continue;
+        struct step *st = add_step(pl, KERNEL_copy, v->width, v->name);
+        st->x = place_in_x(pl, m->inputs[i], 0);
+        st->y = (struct place){IN_SCRATCH, m->inputs[i], 0, padded(pl, v->width)};
     }
 }
 
@@ -480,7 +578,7 @@ static const struct model *copy_input_experts(struct job *job, const struct mode
 
 static void live(struct form *f, int *buffer_of, const struct place *at, int step)
 {
-    if (at->region != IN_SCRATCH)
+    if (at->region != IN_SCRATCH || buffer_of[at->value] < 0)       /* what was the user's alone lives on */
         return;
     struct buffer *b = &f->buffers[buffer_of[at->value]];
     b->from = b->from < 0 ? step : b->from;
@@ -492,6 +590,8 @@ static int places(const struct step *st, const struct place **at, int room)
     int n = 0;
     at[n++] = &st->x;
     at[n++] = &st->y;
+    if (st->kernel == KERNEL_onto)
+        at[n++] = &st->from;
     if (st->kernel == KERNEL_mix) {
         at[0] = &st->g;
         for (int e = 0; e < st->experts && n < room; e++)
@@ -500,7 +600,16 @@ static int places(const struct step *st, const struct place **at, int room)
     return n;
 }
 
-/* A buffer for every root value that a step touches, with its life; for now in floats a row. */
+/* Has the form a buffer for the value? */
+static bool has_buffer(const struct planner *pl, int value)
+{
+    if (pl->home[value].root != value || (pl->share != EVERYBODYS && is_users(pl, value) != (pl->share == USERS)))
+        return false;
+    return !is_input(pl->m, value) || pl->in_lanes || (pl->share == USERS && items_read(pl, value));
+}
+
+/* A buffer for every root value that a step touches, with its life; for now in floats a row. What is the user's alone
+   is read when all of that was computed. */
 static void find_buffers(struct planner *pl, int *buffer_of)
 {
     struct form *f = pl->form;
@@ -508,7 +617,7 @@ static void find_buffers(struct planner *pl, int *buffer_of)
     f->buffers = NEW_ARRAY(pl->job, (size_t)pl->m->n_values, struct buffer);
     for (int v = 0; v < pl->m->n_values; v++) {
         buffer_of[v] = -1;
-        if (pl->home[v].root != v || (is_input(pl->m, v) && !pl->in_lanes))
+        if (!has_buffer(pl, v))
             continue;
         int width = pl->m->values[v].width;
         buffer_of[v] = f->n_buffers;
@@ -517,6 +626,8 @@ static void find_buffers(struct planner *pl, int *buffer_of)
     for (int i = 0; i < f->n_steps; i++)
         for (int k = 0, n = places(&f->steps[i], at, pl->m->n_values + 4); k < n; k++)
             live(f, buffer_of, at[k], i);
+    for (int i = 0; pl->share == USERS && i < f->n_buffers; i++)
+        f->buffers[i].to = f->n_steps - 1;
 }
 
 static bool lives_overlap(const struct buffer *a, const struct buffer *b) { return a->from <= b->to && b->from <= a->to; }
@@ -539,10 +650,21 @@ static size_t lay_out(struct form *f)
     return high;
 }
 
-static void settle(const struct form *f, const int *buffer_of, struct place *at)
+/* Where the buffer of a value lies that is the user's alone. */
+static size_t users_at(const struct form *user, int value)
 {
-    if (at->region == IN_SCRATCH)
-        at->at += f->buffers[buffer_of[at->value]].at;
+    for (int i = 0; i < user->n_buffers; i++)
+        if (user->buffers[i].value == value)
+            return user->buffers[i].at;
+    bug("a user's value that was not kept");
+}
+
+static void settle(const struct planner *pl, const int *buffer_of, struct place *at)
+{
+    if (at->region != IN_SCRATCH)
+        return;
+    int b = buffer_of[at->value];
+    at->at += b >= 0 ? pl->form->buffers[b].at : users_at(&pl->p->user, at->value);
 }
 
 /* Rows of a block: of a small model, as many as in lanes. */
@@ -552,6 +674,8 @@ static int block_rows(const struct planner *pl, size_t row_floats)
     size_t rows = t->block_bytes / sizeof(float) / (row_floats ? row_floats : 1);
     int most = pl->p->small && t->row_block > LANES ? LANES : t->row_block;
     rows = rows < 8 ? 8 : rows;
+    if (pl->share == USERS)
+        return 1;
     return pl->in_lanes ? LANES : rows < (size_t)most ? (int)rows : most;
 }
 
@@ -560,21 +684,22 @@ static void plan_scratch(struct planner *pl)
     struct form *f = pl->form;
     int *buffer_of = NEW_ARRAY(pl->job, (size_t)pl->m->n_values, int);
     find_buffers(pl, buffer_of);
-    size_t row_floats = lay_out(f);
+    size_t row_floats = lay_out(f), users = pl->share == ITEMS ? pl->p->user.scratch_floats : 0;
     f->block = block_rows(pl, row_floats);
     for (int i = 0; i < f->n_buffers; i++) {
-        f->buffers[i].at *= (size_t)f->block;
+        f->buffers[i].at = users + f->buffers[i].at * (size_t)f->block;
         f->buffers[i].floats *= (size_t)f->block;
     }
     for (int i = 0; i < f->n_steps; i++) {
         struct step *st = &f->steps[i];
-        settle(f, buffer_of, &st->x);
-        settle(f, buffer_of, &st->y);
-        settle(f, buffer_of, &st->g);
+        settle(pl, buffer_of, &st->x);
+        settle(pl, buffer_of, &st->y);
+        settle(pl, buffer_of, &st->g);
+        settle(pl, buffer_of, &st->from);
         for (int e = 0; e < st->experts; e++)
-            settle(f, buffer_of, &st->expert[e]);
+            settle(pl, buffer_of, &st->expert[e]);
     }
-    f->scratch_floats = row_floats * (size_t)f->block;
+    f->scratch_floats = users + row_floats * (size_t)f->block;
 }
 
 static bool same_experts(const struct step *a, const struct step *b)
@@ -589,7 +714,7 @@ static bool same_experts(const struct step *a, const struct step *b)
 
 static void number_lists(struct form *f)
 {
-    int next = 0;
+    int next = f->first_list;
     for (int i = 0; i < f->n_steps; i++) {
         if (f->steps[i].kernel != KERNEL_mix)
             continue;
@@ -600,19 +725,44 @@ static void number_lists(struct form *f)
     }
 }
 
+static int count_mixtures(const struct form *f)
+{
+    int n = 0;
+    for (int i = 0; i < f->n_steps; i++)
+        n += f->steps[i].kernel == KERNEL_mix;
+    return n;
+}
+
 static void plan_form(struct planner *pl, struct form *f, bool in_lanes)
 {
     pl->form = f;
+    f->model = pl->m;
     pl->in_lanes = in_lanes;
     pl->room_steps = 0;
     if (in_lanes)
         plan_inputs(pl);
+    if (pl->share == USERS)
+        keep_inputs(pl);
     for (int i = 0; i < pl->m->n_ops; i++)
-        if (!pl->done[i])
+        if (!pl->done[i] && (pl->share == EVERYBODYS || is_users(pl, pl->m->ops[i].out) == (pl->share == USERS)))
             plan_op(pl, i);
-    plan_outputs(pl);
+    if (pl->share != USERS)
+        plan_outputs(pl);
     plan_scratch(pl);
+    f->first_list = pl->share == ITEMS ? count_mixtures(in_lanes ? &pl->p->lanes : &pl->p->rows) : 0;
     number_lists(f);
+}
+
+/* How requests are scored: users, then items. */
+static void plan_users(struct planner *pl, const struct model *from)
+{
+    struct plan *p = pl->p;
+    begin_model(pl, split_users(pl->job, from), USERS);
+    plan_form(pl, &p->user, false);
+    pl->share = ITEMS;
+    plan_form(pl, &p->items, false);
+    if (p->lanes.n_steps)
+        plan_form(pl, &p->items_lanes, true);
 }
 
 /* ---- the plan ------------------------------------------------------------------------------------------------------------ */
@@ -631,6 +781,14 @@ const struct numerics *find_numerics(const char *name)
         if (strcmp(n->name, name) == 0)
             return n;
     bug("unknown numerics: the command line lets none through");
+}
+
+static bool check_target(struct job *job, const struct model *m, const struct target *t)
+{
+    if (m->user_inputs && t->narrow)
+        blame(job, BAD_USAGE, (struct pos){0}, "usage", "for instance --target x86-64",
+              "the target %s has no --user-columns: its files score a row at a time", t->name);
+    return !m->user_inputs || !t->narrow;
 }
 
 /* The class that was asked for, or the target's; NULL after an error. */
@@ -660,6 +818,13 @@ void check_plan(const struct plan *p)
 {
     check_form(p, &p->rows);
     check_form(p, &p->lanes);
+    check_form(p, &p->user);
+    check_form(p, &p->items);
+    check_form(p, &p->items_lanes);
+    for (int i = 0; i < p->items.n_buffers + p->items_lanes.n_buffers; i++) {
+        const struct buffer *b = i < p->items.n_buffers ? &p->items.buffers[i] : &p->items_lanes.buffers[i - p->items.n_buffers];
+        assert(b->at >= p->user.scratch_floats && "an item's value lies on a user's");
+    }
     size_t end = 0;
     for (int i = 0; i < p->n_packed; i++) {
         assert(p->packed[i].at >= end && p->packed[i].at % (size_t)p->target->grain == 0 && "weights are not in order of use");
@@ -674,7 +839,7 @@ static void print_place(const char *name, const struct place *at, struct text *t
     text_print(to, " %s=%s+%zu/%zu", name, regions[at->region], at->at, at->stride);
 }
 
-static void print_form(const struct plan *p, const struct form *f, const char *name, struct text *to)
+static void print_form(const struct form *f, const char *name, struct text *to)
 {
     text_print(to, "%s: blocks of %d, scratch %zu floats\n", name, f->block, f->scratch_floats);
     for (int i = 0; i < f->n_steps; i++) {
@@ -690,6 +855,8 @@ static void print_form(const struct plan *p, const struct form *f, const char *n
         print_place(st->kernel == KERNEL_mix ? "g" : "x", st->kernel == KERNEL_mix ? &st->g : &st->x, to);
         for (int e = 0; e < st->experts; e++)
             print_place("h", &st->expert[e], to);
+        if (st->kernel == KERNEL_onto)
+            print_place("from", &st->from, to);
         print_place("y", &st->y, to);
         if (st->in || st->kernel == KERNEL_dice)
             text_print(to, " w+%zu", st->w);
@@ -698,7 +865,7 @@ static void print_form(const struct plan *p, const struct form *f, const char *n
     for (int i = 0; i < f->n_buffers; i++) {
         const struct buffer *b = &f->buffers[i];
         text_print(to, "scratch %zu..%zu steps %d..%d    %s\n", b->at, b->at + b->floats, b->from, b->to,
-                   p->model->values[b->value].name);
+                   f->model->values[b->value].name);
     }
 }
 
@@ -706,9 +873,12 @@ void print_plan(const struct plan *p, struct text *to)
 {
     text_print(to, "target %s, %s, scratch %zu floats, weights %zu floats\n", p->target->name, p->numerics->name,
                p->scratch_floats, p->weight_floats);
-    print_form(p, &p->rows, "rows", to);
-    if (p->lanes.n_steps)
-        print_form(p, &p->lanes, "lanes", to);
+    print_form(&p->rows, "rows", to);
+    const struct form *others[] = {&p->lanes, &p->user, &p->items, &p->items_lanes};
+    static const char *const names[] = {"lanes", "user", "items", "items in lanes"};
+    for (size_t i = 0; i < COUNT(others); i++)
+        if (others[i]->n_steps)
+            print_form(others[i], names[i], to);
 }
 
 /* ---- small models ------------------------------------------------------------------------------------------------------- */
@@ -762,28 +932,26 @@ struct plan *make_plan(struct job *job, const struct model *from)
     p->model = m;
     p->target = find_target(job->options->target ? job->options->target : targets[0].name);
     p->numerics = choose_numerics(job, p->target);
-    if (!p->numerics)
+    if (!p->numerics || !check_target(job, m, p->target))
         return NULL;
+    p->user_inputs = m->user_inputs;
     for (int i = 0; i < m->n_inputs; i++)
         p->inputs += m->values[m->inputs[i]].width;
     for (int i = 0; i < m->n_outputs; i++)
         p->outputs += m->outputs[i].width;
 
     struct planner pl = {.job = job, .m = m, .p = p};
-    pl.home = NEW_ARRAY(job, (size_t)m->n_values, struct home);
-    pl.relu = NEW_ARRAY(job, (size_t)m->n_values, bool *);
-    pl.done = NEW_ARRAY(job, (size_t)m->n_ops, bool);
-    for (int v = 0; v < m->n_values; v++)
-        pl.home[v] = (struct home){v, 0};
     choose_form(job, p);
-    find_slices(&pl);
-    place_in_place(&pl);
-    find_epilogues(&pl);
+    begin_model(&pl, m, EVERYBODYS);
     plan_form(&pl, &p->rows, false);
     if (p->small && !p->target->narrow)
         plan_form(&pl, &p->lanes, true);
+    if (p->user_inputs)
+        plan_users(&pl, from);
     p->straight = p->lanes.n_steps && p->rows.n_steps <= MOST_STRAIGHT && !asked_for(job, "calls");
-    p->scratch_floats = p->rows.scratch_floats > p->lanes.scratch_floats ? p->rows.scratch_floats : p->lanes.scratch_floats;
+    const struct form *forms[] = {&p->rows, &p->lanes, &p->items, &p->items_lanes};
+    for (size_t i = 0; i < COUNT(forms); i++)
+        p->scratch_floats = forms[i]->scratch_floats > p->scratch_floats ? forms[i]->scratch_floats : p->scratch_floats;
     size_t test_rows = p->target->narrow ? 1 : TEST_ROWS;
     p->test_floats = round_up(test_rows * (size_t)(p->inputs + p->outputs), (size_t)p->target->grain);
     /* A small core reads no vectors beyond its weights; their checksum goes by eights. */

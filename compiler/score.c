@@ -141,8 +141,7 @@ static bool score_rows(struct job *job, struct engine *e, const struct npy *x_fi
         size_t rows = x_file->rows - r < BLOCK_ROWS ? (size_t)(x_file->rows - r) : BLOCK_ROWS;
         if (!read_npy_rows(job, x_file, r, rows, wide, room))
             return false;
-        for (size_t i = 0; i < rows * in; i++)
-            x[i] = (float)wide[i];
+        order_rows(engine_order(e), wide, rows, in, x);
         if (!run_engine(job, e, x, rows, y))
             return false;
         written = write_rows(to, &t, y, rows, (int)out, npy);
@@ -300,7 +299,8 @@ static struct engine *open_compiled(struct job *job)
     const struct {
         bool given;
         const char *name;
-    } refused[] = {{o->engine, "engine"}, {o->outputs, "outputs"}, {o->weights, "weights"}};
+    } refused[] = {{o->engine, "engine"}, {o->outputs, "outputs"}, {o->weights, "weights"},
+                 {o->user_columns, "user-columns"}};
     for (size_t i = 0; i < COUNT(refused); i++)
         if (refused[i].given) {
             blame(job, BAD_USAGE, in_file(job, o->model), "usage", "give the model directory instead",

@@ -45,8 +45,16 @@ static void run_dense(const struct walker *k, const struct step *st)
 {
     size_t xs;
     const float *x = source_of(k, &st->x, &xs);
-    k->k->dense(x, xs, k->rows, k->w + st->w, target_of(k, &st->y), st->y.stride, (size_t)st->in, (size_t)st->out,
-                (size_t)st->room, (size_t)st->panel, (size_t)st->relu, k->p->ahead);
+    k->k->dense(x, xs, k->rows, k->w + st->w, target_of(k, &st->y), st->y.stride, (size_t)st->in, (size_t)st->all,
+                (size_t)st->out, (size_t)st->room, (size_t)st->panel, (size_t)st->relu, k->p->ahead);
+}
+
+static void run_onto(const struct walker *k, const struct step *st)
+{
+    size_t xs, fs;
+    const float *x = source_of(k, &st->x, &xs), *from = source_of(k, &st->from, &fs);
+    k->k->onto(x, xs, k->rows, k->w + st->w, from, fs, target_of(k, &st->y), st->y.stride, (size_t)st->in, (size_t)st->all,
+               (size_t)st->out, (size_t)st->room, (size_t)st->panel, (size_t)st->relu, k->p->ahead);
 }
 
 static void run_step(const struct walker *k, const struct step *st)
@@ -56,6 +64,7 @@ static void run_step(const struct walker *k, const struct step *st)
     float *y = target_of(k, &st->y);
     switch (st->kernel) {
     case KERNEL_dense: run_dense(k, st); return;
+    case KERNEL_onto: run_onto(k, st); return;
     case KERNEL_narrow: k->k->narrow(x, xs, rows, w, y, ys, (size_t)st->in, n, st->relu); return;
     case KERNEL_act: k->k->act[st->act](x, xs, rows, y, ys, n); return;
     case KERNEL_dice: k->k->dice(x, xs, rows, w, y, ys, n); return;
@@ -66,7 +75,7 @@ static void run_step(const struct walker *k, const struct step *st)
     case KERNEL_max: k->k->max(x, xs, rows, y, ys, n); return;
     case KERNEL_argmax: k->k->argmax(x, xs, rows, y, ys, n); return;
     case KERNEL_ziln: k->k->ziln(x, xs, rows, y, ys); return;
-    case KERNEL_load: case N_KERNELS: break;
+    case KERNEL_load: case KERNEL_spread: case N_KERNELS: break;
     }
     bug("a step of no kernel");
 }
@@ -90,6 +99,8 @@ static void run_lanes_step(const struct walker *k, const struct step *st)
     switch (st->kernel) {
     case KERNEL_load: l->load(x, xs, rows, y, n); return;
     case KERNEL_dense: l->dense(x, lanes, w, y, (size_t)st->in, n, (size_t)st->relu); return;
+    case KERNEL_onto: l->onto(x, lanes, w, k->s + st->from.at, y, (size_t)st->in, n, (size_t)st->relu); return;
+    case KERNEL_spread: l->spread(x, lanes, y, n); return;
     case KERNEL_act: l->act[st->act](x, lanes, y, n); return;
     case KERNEL_dice: l->dice(x, lanes, w, y, n); return;
     case KERNEL_softmax: l->softmax(x, lanes, y, n); return;
@@ -106,27 +117,62 @@ static void run_lanes_step(const struct walker *k, const struct step *st)
 
 /* ---- blocks: the same as in templates/frame.c ------------------------------------------------------------------ */
 
-static void run_block(struct walker *k, size_t rows, bool in_lanes)
+static void run_form(struct walker *k, const struct form *f, size_t rows, bool in_lanes)
 {
     const size_t multiple = k->k->lanes.multiple;
     k->rows = rows;
     k->lanes = (rows + multiple - 1) / multiple * multiple;
-    const struct form *f = in_lanes ? &k->p->lanes : &k->p->rows;
     for (int i = 0; i < f->n_steps; i++)
         (in_lanes ? run_lanes_step : run_step)(k, &f->steps[i]);
+}
+
+static void run_block(struct walker *k, const struct form *f, size_t rows, bool in_lanes)
+{
+    run_form(k, f, rows, in_lanes);
     k->x += rows * k->xs;
     k->y += rows * (size_t)k->p->outputs;
+}
+
+static void run_in_lanes(struct walker *k, const struct form *f, size_t rows)
+{
+    run_block(k, f, rows < LANES ? rows : LANES, true);
+}
+
+/* As equal as can be. */
+static void run_rows(struct walker *k, const struct form *f, size_t rows)
+{
+    const size_t most = (size_t)f->block;
+    for (size_t blocks = (rows + most - 1) / most; blocks > 0; blocks--, rows -= k->rows)
+        run_block(k, f, (rows + blocks - 1) / blocks, false);
 }
 
 void walk_rows(const struct plan *p, const struct mmoe_kernels *kernels, const float *w, const float *x, size_t xs,
                size_t rows, float *y, void *scratch)
 {
     struct walker k = {p, kernels, w, x, xs, y, scratch, 0, 0};
-    const size_t most = (size_t)p->rows.block, from = (size_t)lanes_from(p, kernels->isa);
+    const size_t from = (size_t)lanes_from(p, kernels->isa);
     for (; rows >= from; rows -= k.rows)
-        run_block(&k, rows < LANES ? rows : LANES, true);
-    for (size_t blocks = (rows + most - 1) / most; blocks > 0; blocks--, rows -= k.rows)     /* as equal as can be */
-        run_block(&k, (rows + blocks - 1) / blocks, false);
+        run_in_lanes(&k, &p->lanes, rows);
+    run_rows(&k, &p->rows, rows);
+}
+
+void walk_users(const struct plan *p, const struct mmoe_kernels *kernels, const float *w, const float *users, size_t us,
+                const float *items, size_t is, const size_t *offsets, size_t n_users, float *y, void *scratch)
+{
+    const bool in_lanes = lanes_from(p, kernels->isa) < INT_MAX;
+    for (size_t u = 0; u < n_users; u++, users += us) {
+        size_t first = offsets[u], rows = offsets[u + 1] - first;
+        if (rows == 0)
+            continue;
+        struct walker k = {p, kernels, w, users, us, NULL, scratch, 0, 0};
+        run_form(&k, &p->user, 1, false);
+        k.x = items + first * is;
+        k.xs = is;
+        k.y = y + first * (size_t)p->outputs;
+        for (; in_lanes && rows > 0; rows -= k.rows)
+            run_in_lanes(&k, &p->items_lanes, rows);
+        run_rows(&k, &p->items, rows);
+    }
 }
 
 void walk(const struct plan *p, const struct weights *w, const struct mmoe_kernels *kernels, const float *x, size_t rows,
@@ -212,6 +258,18 @@ bool check_once(score_function *score, const void *weights, const uint32_t *expe
     make_rows(x, inputs);
     score(weights, x, inputs, TEST_ROWS, y, scratch);
     return memcmp(y, expected + 2, TEST_ROWS * outputs * sizeof *y) == 0;
+}
+
+int check_users(users_function *score_users, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
+                size_t user_inputs, size_t outputs, size_t score_floats)
+{
+    float *x = (float *)scratch + score_floats, *y = x + TEST_ROWS * inputs;
+    size_t offsets[TEST_ROWS + 1];
+    for (size_t i = 0; i <= TEST_ROWS; i++)
+        offsets[i] = i;
+    memset(y, 0, TEST_ROWS * outputs * sizeof *y);
+    score_users(weights, x, inputs, x + user_inputs, inputs, offsets, TEST_ROWS, y, scratch);
+    return memcmp(y, expected + 2, TEST_ROWS * outputs * sizeof *y) == 0 ? 0 : 3;
 }
 
 int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,

@@ -9,6 +9,7 @@
 #include "mmoec.h"
 
 #include <math.h>
+#include <string.h>
 
 static bool read_want(struct job *job, const struct model *m, int want, double *to)
 {
@@ -36,9 +37,47 @@ bool weigh_norm(struct job *job, const struct model *m, const struct norm *n, in
     return true;
 }
 
+/* Row k becomes what row order[k] was: along each cycle, rows move by one. */
+static void order_kernel(struct job *job, double *kernel, const uint32_t *order, int rows, int columns)
+{
+    size_t width = (size_t)columns;
+    double *kept = NEW_ARRAY(job, width, double);
+    bool *done = NEW_ARRAY(job, (size_t)rows, bool);
+    for (uint32_t first = 0; first < (uint32_t)rows; first++) {
+        uint32_t k = first;
+        if (done[first])
+            continue;
+        memcpy(kept, kernel + k * width, width * sizeof *kept);
+        for (; order[k] != first; k = order[k]) {
+            memcpy(kernel + k * width, kernel + order[k] * width, width * sizeof *kept);
+            done[k] = true;
+        }
+        memcpy(kernel + k * width, kept, width * sizeof *kept);
+        done[k] = true;
+    }
+}
+
+size_t weigh_room(const struct model *m, const struct block *b)
+{
+    return (size_t)m->wants[b->kernel].dim[0] * (size_t)b->out;
+}
+
+/* The block's rows of its kernel, in the want's order. */
+static bool read_kernel(struct job *job, const struct model *m, const struct block *b, double *to)
+{
+    const struct want *w = &m->wants[b->kernel];
+    if (!read_want(job, m, b->kernel, to))
+        return false;
+    if (w->order)
+        order_kernel(job, to, w->order, w->dim[0], w->dim[1]);
+    if (b->row > 0)
+        memmove(to, to + (size_t)b->row * (size_t)b->out, (size_t)b->in * (size_t)b->out * sizeof *to);
+    return true;
+}
+
 bool weigh(struct job *job, const struct model *m, const struct block *b, double *kernel, double *bias)
 {
-    if (!read_want(job, m, b->kernel, kernel) || !read_vector(job, m, b->bias, b->out, 0, bias))
+    if (!read_kernel(job, m, b, kernel) || !read_vector(job, m, b->bias, b->out, 0, bias))
         return false;
     double *scale = NEW_ARRAY(job, (size_t)b->out, double), *shift = NEW_ARRAY(job, (size_t)b->out, double);
     for (int k = 0; k < b->n_norms; k++) {

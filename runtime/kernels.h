@@ -17,7 +17,9 @@ enum mmoe_act {
 };
 
 typedef void mmoe_dense(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t in,
-                        size_t out, size_t room, size_t panel, size_t relu, int ahead);
+                        size_t all, size_t out, size_t room, size_t panel, size_t relu, int ahead);
+typedef void mmoe_onto(const float *x, size_t xs, size_t rows, const float *w, const float *from, size_t fs, float *y,
+                       size_t ys, size_t in, size_t all, size_t out, size_t room, size_t panel, size_t relu, int ahead);
 typedef void mmoe_narrow(const float *x, size_t xs, size_t rows, const float *w, float *y, size_t ys, size_t in,
                          size_t out, int relu);
 typedef void mmoe_unary(const float *x, size_t xs, size_t rows, float *y, size_t ys, size_t n);
@@ -29,6 +31,8 @@ typedef void mmoe_ziln(const float *x, size_t xs, size_t rows, float *y, size_t 
 
 typedef void mmoe_lanes_load(const float *x, size_t xs, size_t rows, float *y, size_t n);
 typedef void mmoe_lanes_dense(const float *x, size_t lanes, const float *w, float *y, size_t in, size_t out, size_t relu);
+typedef void mmoe_lanes_onto(const float *x, size_t lanes, const float *w, const float *from, float *y, size_t in,
+                             size_t out, size_t relu);
 typedef void mmoe_lanes_unary(const float *x, size_t lanes, float *y, size_t n);
 typedef mmoe_lanes_unary *mmoe_lanes_act_table[MMOE_N_ACTS];
 typedef void mmoe_lanes_dice(const float *x, size_t lanes, const float *w, float *y, size_t n);
@@ -41,10 +45,11 @@ struct mmoe_lanes {
     size_t multiple;                /* `lanes` is one of this */
     mmoe_lanes_load *load;
     mmoe_lanes_dense *dense;
+    mmoe_lanes_onto *onto;
     mmoe_lanes_act_table act;
     mmoe_lanes_dice *dice;
     mmoe_lanes_mix *mix;
-    mmoe_lanes_unary *softmax, *copy, *max, *argmax;
+    mmoe_lanes_unary *softmax, *copy, *max, *argmax, *spread;
     mmoe_lanes_ziln *ziln;
     mmoe_lanes_store *store;
 };
@@ -53,6 +58,7 @@ struct mmoe_kernels {
     const char *isa;
     int numerics;           /* class of arithmetic, as in the record */
     mmoe_dense *dense;
+    mmoe_onto *onto;
     mmoe_narrow *narrow;
     mmoe_act_table act;
     mmoe_dice *dice;

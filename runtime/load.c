@@ -93,7 +93,7 @@ static enum mmoe_status load_copy(struct version *v, int from)
 /* ---- records --------------------------------------------------------------------------------- */
 
 /* Bytes of the smallest record there is: what came later stands behind. */
-#define FIRST_SIZE offsetof(struct mmoe_model, user_inputs)
+#define FIRST_SIZE offsetof(struct mmoe_model, columns)
 
 /* Of a smaller record, from before the last members came, those are zero; of a larger one, what came later is left out. */
 static enum mmoe_status use_record(struct version *v, const struct mmoe_model *r)

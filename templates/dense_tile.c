@@ -9,8 +9,12 @@
  * Tiles also prefetch. Weights that do not fit into the cache stream through it once for all rows of a block: while a
  * panel computes, the bytes behind it are brought, and each tile does its share, a few lines every fourth k.
  *
+ * Of a layer whose inputs come in two parts, the second part's sums go onto the first's, which lie in rows of their own:
+ * acc = from[column], and the row of the panel before the part's is not read. `from` may be one row for all, its stride 0.
+ *
  * Words: TILE, TILE_COLUMNS, PANEL_ROWS (names), WIDEST (the most columns of a panel), VECS_CASES (CASE of every number of
- * vectors that occurs; at most 8).
+ * vectors that occurs; at most 8); TILE_START (where a vector of sums starts); YS_TYPES, YS_FROM, YS_NEXT (ys, or that and
+ * from and fs behind it: as parameters, as arguments, and in the step to the next rows); ONTO_START (a name).
  */
 #ifndef TILE
 #include "math.h"
@@ -19,6 +23,11 @@
 #define PANEL_ROWS panel_rows_sample
 #define WIDEST 48
 #define VECS_CASES CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#define ONTO_START onto_start_sample
+#define TILE_START onto_start_sample(from + i / vecs * fs, c + i % vecs * VL, p->columns, i % vecs + 1 < vecs)
+#define YS_TYPES ys, const float *from, size_t fs
+#define YS_FROM ys, from, fs
+#define YS_NEXT ys, from += n * fs
 #endif
 
 #ifndef PANEL_RECORD
@@ -42,10 +51,22 @@ static const union { uint32_t u[32]; float f[32]; } floors = {{
 /*@ end */
 #endif
 
+#ifdef ONTO_START
+/*@ begin start */
+/* A vector of the sums that others go onto; padding beyond those that may be touched is zero. */
+BLOCK_BODY TARGET vf ONTO_START(const float *from, size_t column, size_t columns, const int more)
+{
+    if ((VL >= 8 && more) || column + VL <= columns)       /* at most 7 columns are padding */
+        return v_load(from + column);
+    return column < columns ? v_load_n(from + column, columns - column) : v_all(0.0f);
+}
+/*@ end */
+#endif
+
 /*@ begin tile */
 /* rows x vecs vectors from column c on; the last vector may reach into the panel's next row, and is not stored there. */
 BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct panel *p, size_t c, const float *x, size_t xs,
-                            float *y, size_t ys)
+                            float *y, size_t YS_TYPES)
 {
     const float *w = p->w + c;
     const char *ahead = p->ahead;
@@ -55,7 +76,7 @@ BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct p
     vf acc[ACCUMULATORS], a[3], b[MOST_VECS];
     UNROLL
     for (size_t i = 0; i < rows * vecs; i++)
-        acc[i] = v_load(w + i % vecs * VL);
+        acc[i] = TILE_START;
     for (size_t k = 0; k < p->in; k++, x++, x3++, x6++) {
         w += p->pitch;
         if (k % 4 == 0)
@@ -98,7 +119,7 @@ BLOCK_BODY TARGET void TILE(const size_t rows, const size_t vecs, const struct p
 }
 
 /* All columns of some rows, in groups of vectors as equal as can be: a narrow last one would wait for its few chains. */
-BLOCK_BODY TARGET void TILE_COLUMNS(const size_t rows, const struct panel *p, const float *x, size_t xs, float *y, size_t ys)
+BLOCK_BODY TARGET void TILE_COLUMNS(const size_t rows, const struct panel *p, const float *x, size_t xs, float *y, size_t YS_TYPES)
 {
     const size_t all = (p->pitch + VL - 1) / VL, fit = ACCUMULATORS / rows < MOST_VECS ? ACCUMULATORS / rows : MOST_VECS;
     const size_t most = fit * VL < WIDEST ? fit : (WIDEST + VL - 1) / VL;
@@ -107,7 +128,7 @@ BLOCK_BODY TARGET void TILE_COLUMNS(const size_t rows, const struct panel *p, co
     q.lines = (p->lines + groups - 1) / groups;
     for (size_t v = 0, n; groups > 0; groups--, v += n) {
         n = (all - v + groups - 1) / groups;
-#define CASE(k) case k: if (k <= most && k * VL >= 8) TILE(rows, k, &q, v * VL, x, xs, y, ys); break;
+#define CASE(k) case k: if (k <= most && k * VL >= 8) TILE(rows, k, &q, v * VL, x, xs, y, YS_FROM); break;
         switch (n) { VECS_CASES }
 #undef CASE
         q.ahead += q.lines * ((p->in + 3) / 4) * 64;
@@ -117,14 +138,14 @@ BLOCK_BODY TARGET void TILE_COLUMNS(const size_t rows, const struct panel *p, co
 
 /*@ begin rows */
 /* Rows in tiles as equal as can be. */
-static TARGET void PANEL_ROWS(size_t rows, const struct panel *all, const float *x, size_t xs, float *y, size_t ys)
+static TARGET void PANEL_ROWS(size_t rows, const struct panel *all, const float *x, size_t xs, float *y, size_t YS_TYPES)
 {
     struct panel p = *all;
     size_t n, tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     p.lines = (p.lines + tiles - 1) / tiles;
-    for (; tiles > 0; tiles--, rows -= n, x += n * xs, y += n * ys) {
+    for (; tiles > 0; tiles--, rows -= n, x += n * xs, y += n * YS_NEXT) {
         n = (rows + tiles - 1) / tiles;
-#define CASE(k) case k: if (k <= TILE_ROWS) TILE_COLUMNS(k, &p, x, xs, y, ys); break;
+#define CASE(k) case k: if (k <= TILE_ROWS) TILE_COLUMNS(k, &p, x, xs, y, YS_FROM); break;
         switch (n) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) }
 #undef CASE
         p.ahead += p.lines * ((p.in + 3) / 4) * 64;

@@ -8,6 +8,9 @@
  *     choose or only | (functions of rows.c) score_columns, if it takes rows | environment self_test | record | api, api_rows |
  *     plugin
  *
+ * A file with user columns has more: score or score_items, score_users for each instruction set; choose_users or
+ * only_users; users_test; api_users.
+ *
  * Files for small cores have score_rows, self_test_rows and api_narrow in place of score, self_test and api.
  *
  * The self test's generator and checksum: ORDER with compiler/walk.c.
@@ -51,6 +54,15 @@
 #define FEW_ROWS few_1__plain
 #define ROWS 1
 #define SCORE_ISA score__plain
+#define USER_INPUTS 2
+#define ITEM_INPUTS 1
+#define INPUT_ORDER NULL
+#define SCORE_USERS score_users
+#define ROWS_TEST rows_test
+#define MODEL_SCORE_USERS sample_score_users
+#define USERS_ISA score_users__plain
+#define USER user__plain
+#define ITEMS score__plain
 static const float weights[WEIGHT_FLOATS];
 static const uint32_t expected[N_EXPECTED];
 static const char *const output_names[OUTPUTS] = {"a", "b"};
@@ -60,8 +72,13 @@ static void block__plain(const float *w, const float *x, size_t xs, size_t rows,
 {
     (void)w, (void)x, (void)xs, (void)rows, (void)y, (void)s;
 }
+void sample_score_users(const float *users, const float *items, const size_t *offsets, size_t n_users, float *y,
+    void *scratch);
+static void user__plain(const float *w, const float *x, float *s) { (void)w, (void)x, (void)s; }
 #define score__avx512 score__plain
 #define score__avx2 score__plain
+#define score_users__avx512 score_users__plain
+#define score_users__avx2 score_users__plain
 #endif
 
 /*@ begin visibility */
@@ -149,6 +166,33 @@ static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t r
 /*@ end */
 #endif
 
+#ifdef IN_LANES
+/*@ begin score_items */
+static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
+{
+    for (size_t n; rows > 0; rows -= n, x += n * xs, y += n * OUTPUTS) {
+        n = rows < LANES ? rows : LANES;
+        LANES_BLOCK(w, x, xs, n, y, s);
+    }
+}
+/*@ end */
+#endif
+
+/*@ begin score_users */
+/* What is the user's alone once, then the user's items. */
+static TARGET void USERS_ISA(const float *w, const float *users, size_t us, const float *items, size_t is,
+                             const size_t *offsets, size_t n, float *y, float *s)
+{
+    for (; n > 0; n--, users += us, offsets++) {
+        const size_t first = offsets[0], rows = offsets[1] - first;
+        if (rows > 0) {
+            USER(w, users, s);
+            ITEMS(w, items + first * is, is, rows, y + first * OUTPUTS, s);
+        }
+    }
+}
+/*@ end */
+
 #ifdef ONE_ROW
 /*@ begin score_rows */
 static TARGET void SCORE_ISA(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)
@@ -223,6 +267,21 @@ static void score(const void *w, const float *x, size_t xs, size_t rows, float *
     }
 }
 /*@ end */
+
+/*@ begin choose_users_x86 */
+static void score_users(const void *w, const float *users, size_t us, const float *items, size_t is,
+                        const size_t *offsets, size_t n, float *y, void *scratch)
+{
+    switch (isa()) {
+#if defined __x86_64__
+    case 2: score_users__avx512(w, users, us, items, is, offsets, n, y, scratch); return;
+    case 1: score_users__avx2(w, users, us, items, is, offsets, n, y, scratch); return;
+#endif
+    default: score_users__plain(w, users, us, items, is, offsets, n, y, scratch); return;
+    }
+}
+/*@ end */
+
 #ifdef ONLY
 /*@ begin only */
 static const char *chosen_isa(void) { return ISA_NAME; }
@@ -230,6 +289,14 @@ static const char *chosen_isa(void) { return ISA_NAME; }
 static void score(const void *w, const float *x, size_t xs, size_t rows, float *y, void *scratch)
 {
     SCORE_ISA(w, x, xs, rows, y, scratch);
+}
+/*@ end */
+
+/*@ begin only_users */
+static void score_users(const void *w, const float *users, size_t us, const float *items, size_t is,
+                        const size_t *offsets, size_t n, float *y, void *scratch)
+{
+    USERS_ISA(w, users, us, items, is, offsets, n, y, scratch);
 }
 /*@ end */
 #endif
@@ -339,7 +406,7 @@ static void fill(float *x, size_t n, uint32_t *seed)
 
 /*@ begin self_test */
 /* Rows by a small generator in batches of 1, 2, ... 8 rows, then all at once. */
-static int self_test(const void *weights_of, const uint32_t *words, void *scratch)
+static int ROWS_TEST(const void *weights_of, const uint32_t *words, void *scratch)
 {
     float *x = (float *)scratch + SCORE_FLOATS, *y = x + (size_t)TEST_ROWS * INPUTS;
     uint32_t seed = 1;
@@ -353,6 +420,26 @@ static int self_test(const void *weights_of, const uint32_t *words, void *scratc
     if (!same_bits(y, (size_t)TEST_ROWS * OUTPUTS, words + 2))
         return 3;
     score(weights_of, x, INPUTS, TEST_ROWS, y, scratch);
+    return same_bits(y, (size_t)TEST_ROWS * OUTPUTS, words + 2) ? 0 : 3;
+}
+/*@ end */
+
+/*@ begin users_test */
+/* And the same rows as users with an item each. */
+static int self_test(const void *weights_of, const uint32_t *words, void *scratch)
+{
+    float *x = (float *)scratch + SCORE_FLOATS, *y = x + (size_t)TEST_ROWS * INPUTS;
+    size_t offsets[TEST_ROWS + 1];
+    const int wrong = rows_test(weights_of, words, scratch);
+    if (wrong)
+        return wrong;
+    for (size_t i = 0; i <= TEST_ROWS; i++)
+        offsets[i] = i;
+    for (size_t i = 0; i < (size_t)TEST_ROWS * OUTPUTS; i++) {
+        y[i] = -1;
+        NO_CALL;
+    }
+    score_users(weights_of, x, INPUTS, x + USER_INPUTS, INPUTS, offsets, TEST_ROWS, y, scratch);
     return same_bits(y, (size_t)TEST_ROWS * OUTPUTS, words + 2) ? 0 : 3;
 }
 /*@ end */
@@ -408,6 +495,9 @@ MMOE_LOCAL const struct mmoe_model MODEL_RECORD = {
     .tables_digest = {TABLES_DIGEST},
     .tables = TABLES,
     .feature_order = FEATURE_ORDER,
+    .user_inputs = USER_INPUTS,
+    .input_order = INPUT_ORDER,
+    .score_users = SCORE_USERS,
 };
 /*@ end */
 
@@ -435,6 +525,13 @@ MMOE_LOCAL void MODEL_SCORE_ROWS(const struct MODEL_ROW *rows, size_t n, float *
 }
 /*@ end */
 #endif
+/*@ begin api_users */
+MMOE_EXPORT void MODEL_SCORE_USERS(const float *users, const float *items, const size_t *offsets, size_t n_users, float *y,
+    void *scratch)
+{
+    score_users(WEIGHTS, users, USER_INPUTS, items, ITEM_INPUTS, offsets, n_users, y, scratch);
+}
+/*@ end */
 
 #ifdef ONE_ROW
 /*@ begin api_narrow */

@@ -25,7 +25,7 @@ forbid "intrinsics belong to templates/simd.h; SHA's to sha256_x86.c" 'immintrin
     $(ls runtime/* | grep -v -x runtime/sha256_x86.c) templates/*.c templates/math.h
 forbid "templates include simd.h, math.h and each other" '<' templates/act.c templates/argmax.c templates/copy.c templates/dense.c \
     templates/dense_tile.c templates/dice.c templates/math.h templates/max.c templates/mix.c templates/narrow.c templates/softmax.c \
-    templates/store.c templates/ziln.c
+    templates/spread.c templates/store.c templates/ziln.c
 forbid "the runtime does not know the compiler" 'mmoec.h|pb-c|libtcc' runtime/*
 forbid "processes, paths and terminals belong to few" 'spawn.h' $(but build.c)
 

@@ -334,9 +334,9 @@ static void check_dense(tables *plain, tables *k, size_t rows, size_t in, size_t
         const size_t width = panel_width(n), relu = relus[i], room = random_bits() % 2 ? n : (n + 7) / 8 * 8;
         struct data d = new_data(rows, in, n, in, panel_floats(in, n), special);
         d.ys += room - n;
-        plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, n, n, width, relu, 0);
+        plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, in, n, n, width, relu, 0);
         guards_hold(&d, "dense", n);
-        k->dense(d.x, d.xs, rows, d.w, d.other + MOST, d.ys, in, n, room, width, relu, 1);
+        k->dense(d.x, d.xs, rows, d.w, d.other + MOST, d.ys, in, in, n, room, width, relu, 1);
         for (size_t r = 0; r < rows; r++)
             for (size_t j = n; j < room; j++)
                 d.other[MOST + r * d.ys + j] = as_float(GUARD);
@@ -354,6 +354,30 @@ static void check_dense(tables *plain, tables *k, size_t rows, size_t in, size_t
                 near((double)out(&d, r)[j], j < relu && sum < 0 ? 0 : sum, (double)(in + 1) * size * 0x1p-24,
                      "dense");
             }
+        free_data(&d);
+    }
+}
+
+/* The inputs that all rows have in common, then the others: the chain is the layer's own. Sums of the first part lie in one
+   row for all, or in rows of their own; padding is left alone, or free to be written. */
+static void check_onto(tables *plain, tables *k, size_t rows, size_t in, size_t n, int special)
+{
+    for (int each = 0; each < 2; each++) {
+        const size_t width = panel_width(n), relu = random_bits() % 3 * n / 2, common = 1 + random_bits() % (in - 1);
+        const size_t room = random_bits() % 2 ? n : (n + 7) / 8 * 8, fs = each ? room : 0;
+        struct data d = new_data(rows, in, n, in, panel_floats(in, n), special);
+        d.ys += room - n;
+        for (size_t r = 1; r < rows; r++)
+            memcpy(d.x + r * d.xs, d.x, common * sizeof *d.x);
+        float *from = block((each ? rows : 1) * room, 0), *y = d.other + MOST;
+        plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, in, n, n, width, relu, 0);
+        k->dense(d.x, d.xs, each ? rows : 1, d.w, from, room, common, in, n, room, width, 0, 0);
+        k->onto(d.x + common, d.xs, rows, d.w, from, fs, y, d.ys, in - common, in, n, room, width, relu, 1);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = n; j < room; j++)
+                y[r * d.ys + j] = as_float(GUARD);
+        same_bits(&d, "onto", k->isa, 0);
+        free(from);
         free_data(&d);
     }
 }
@@ -531,10 +555,36 @@ static void check_lanes_dense(tables *plain, tables *k, size_t rows, size_t in, 
 {
     const size_t relu = random_bits() % 3 * n / 2;
     struct data d = new_data(rows, in, n, in, panel_floats(in, n), special);
-    plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, n, n, (n + 7) / 8 * 8, relu, 0);
+    plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, in, n, n, (n + 7) / 8 * 8, relu, 0);
     struct lanes l = in_lanes(k, d, in);
     k->lanes.dense(l.x, l.lanes, d.w, result(&l), in, n, relu);
     lanes_agree(&l, "dense", k->isa, n);
+}
+
+/* The inputs that all rows have in common, in one row; then the others. */
+static void check_lanes_onto(tables *plain, tables *k, size_t rows, size_t in, size_t n, int special)
+{
+    const size_t relu = random_bits() % 3 * n / 2, common = 1 + random_bits() % (in - 1), width = (n + 7) / 8 * 8;
+    struct data d = new_data(rows, in, n, in, panel_floats(in, n), special);
+    for (size_t r = 1; r < rows; r++)
+        memcpy(d.x + r * d.xs, d.x, common * sizeof *d.x);
+    plain->dense(d.x, d.xs, rows, d.w, d.plain + MOST, d.ys, in, in, n, n, width, relu, 0);
+    struct lanes l = in_lanes(k, d, in);
+    float *from = block(n, 0);
+    k->dense(d.x, d.xs, 1, d.w, from, n, common, in, n, n, width, 0, 0);
+    k->lanes.onto(l.x + common * LANES, l.lanes, d.w + common * width, from, result(&l), in - common, n, relu);
+    free(from);
+    lanes_agree(&l, "onto", k->isa, n);
+}
+
+static void check_spread(tables *k, size_t rows, size_t n, int special)
+{
+    struct data d = new_data(rows, 0, n, n, 1, special);
+    for (size_t r = 0; r < rows; r++)
+        memcpy(d.plain + MOST + r * d.ys, d.x, n * sizeof *d.x);
+    struct lanes l = in_lanes(k, d, n);
+    k->lanes.spread(d.x, l.lanes, result(&l), n);
+    lanes_agree(&l, "spread", k->isa, n);
 }
 
 static void check_lanes_unary(tables *k, mmoe_unary *plain, mmoe_lanes_unary *other, const char *name, size_t rows,
@@ -609,6 +659,8 @@ static void check_width(tables *plain, tables *k, size_t rows, size_t n, int spe
 {
     for (size_t i = 0; i < COUNT(inputs); i++) {
         check_dense(plain, k, rows, inputs[i], n, special);
+        if (inputs[i] > 1)
+            check_onto(plain, k, rows, inputs[i], n, special);
         check_narrow(plain, k, rows, inputs[i], n, special);
     }
     for (size_t a = 0; a < MMOE_N_ACTS; a++) {
@@ -631,8 +683,11 @@ static void check_width(tables *plain, tables *k, size_t rows, size_t n, int spe
 static void check_lanes_width(tables *plain, tables *k, size_t rows, size_t n, int special)
 {
     const struct mmoe_lanes *l = &k->lanes;
-    for (size_t i = 0; i < COUNT(inputs); i++)
+    for (size_t i = 0; i < COUNT(inputs); i++) {
         check_lanes_dense(plain, k, rows, inputs[i], n, special);
+        if (inputs[i] > 1)
+            check_lanes_onto(plain, k, rows, inputs[i], n, special);
+    }
     for (size_t a = 0; a < MMOE_N_ACTS; a++)
         check_lanes_unary(k, plain->act[a], l->act[a], act_names[a], rows, n, n, special);
     check_lanes_unary(k, plain->softmax, l->softmax, "softmax", rows, n, n, special);
@@ -644,6 +699,7 @@ static void check_lanes_width(tables *plain, tables *k, size_t rows, size_t n, i
         check_lanes_mix(plain, k, rows, e, n, special);
     check_lanes_ziln(plain, k, rows, special);
     check_load_and_store(k, rows, n, special);
+    check_spread(k, rows, n, special);
 }
 
 #ifdef TEST_TABLE
@@ -705,11 +761,11 @@ static void a_row_does_not_see_its_batch(void **state)
     (void)state;
     tables *k = best();
     struct data d = new_data(ROWS, 97, 100, 97, panel_floats(97, 100), 0);
-    k->dense(d.x, d.xs, ROWS, d.w, d.plain + MOST, d.ys, 97, 100, 100, 48, 100, 0);
+    k->dense(d.x, d.xs, ROWS, d.w, d.plain + MOST, d.ys, 97, 97, 100, 100, 48, 100, 0);
     for (size_t r = 0, n; r < ROWS; r += n) {
         n = 1 + r % 5 < ROWS - r ? 1 + r % 5 : ROWS - r;
-        k->dense(d.x + r * d.xs, d.xs, n, d.w, d.other + MOST + r * d.ys, d.ys, 97, 100, 100, 48, 100,
-                 0);
+        k->dense(d.x + r * d.xs, d.xs, n, d.w, d.other + MOST + r * d.ys, d.ys, 97, 97, 100, 100, 48,
+                 100, 0);
     }
     same_bits(&d, "dense", k->isa, 1);
     free_data(&d);
@@ -768,8 +824,12 @@ static double seconds(void)
 #define WIDTH 48 /* columns of x and y; of 8 experts */
 
 #define TIME_DENSE(name)                                                                            \
-    BOTH(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH, WIDTH, WIDTH, 48, WIDTH, 0),           \
+    BOTH(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH, WIDTH, WIDTH, WIDTH, 48, WIDTH, 0),    \
          k->lanes.name(x, LANES, w, y, WIDTH, WIDTH, WIDTH))
+#define TIME_ONTO(name)                                                                             \
+    BOTH(#name, k->name(x, WIDTH, LANES, w, x, 0, y, WIDTH, WIDTH, WIDTH, WIDTH, WIDTH, 48, WIDTH, 0), \
+         k->lanes.name(x, LANES, w, x, y, WIDTH, WIDTH, WIDTH))
+#define TIME_SPREAD(name) TIME(#name " over lanes", k->lanes.name(x, LANES, y, WIDTH))
 #define TIME_NARROW(name) TIME(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH, WIDTH, 1))
 #define TIME_UNARY(name) BOTH(#name, k->name(x, WIDTH, LANES, y, WIDTH, WIDTH), k->lanes.name(x, LANES, y, WIDTH))
 #define TIME_DICE(name) BOTH(#name, k->name(x, WIDTH, LANES, w, y, WIDTH, WIDTH), k->lanes.name(x, LANES, w, y, WIDTH))
