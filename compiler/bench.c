@@ -2,8 +2,8 @@
 /* bench.c: the command bench. How long the engines take for a row, and how much of the machine that is.
  *
  * Engines and limits are timed in turns on one core (measure.c): for each number of rows a call, every engine, the
- * multiply-adds of each instruction set, and a plain reading of as many bytes as the model has weights. Then single
- * calls, for the percentiles. Results are gathered, then printed as a table or as JSON.
+ * multiply-adds of each instruction set, and a plain reading of as many bytes as the model has weights. With user columns
+ * also the same number of items of one user, beside them. Then single calls, for the percentiles. Results are gathered, then printed as a table or as JSON.
  */
 #include "mmoec.h"
 #include "../runtime/kernels.h"
@@ -24,6 +24,7 @@ struct timing {
     double us;                      /* a row */
     double peak;                    /* share of the peak of multiply-adds */
     double stream;                  /* share of the speed at which the weights' bytes can be read */
+    double users_us;                /* a row that is an item of one user: by score_users */
 };
 
 struct call_timing {
@@ -47,6 +48,7 @@ struct bench {
     struct benched engines[MOST_ENGINES];
     int n_engines;
     uint64_t macs, weight_bytes;    /* a row; the arena */
+    size_t users;                   /* columns of x that are the user's */
     const float *x, *weights;       /* weights: as many bytes, to be read */
     float *y;
     int core;
@@ -121,6 +123,7 @@ struct scoring {
     struct bench *b;
     struct engine *e;
     size_t rows;
+    size_t offsets[2];              /* of one user, whose items all rows are */
 };
 
 static void call_engine(void *self)
@@ -129,25 +132,36 @@ static void call_engine(void *self)
     run_engine(s->b->job, s->e, s->b->x, s->rows, s->b->y);
 }
 
+/* The user's columns are the first numbers of x, the items' those behind them. */
+static void call_users(void *self)
+{
+    const struct scoring *s = self;
+    run_engine_users(s->e, s->b->x, s->b->x + s->b->users, s->offsets, 1, s->b->y);
+}
+
 /* One number of rows: engines, each one's peak, and the reading of the weights. */
 static void time_batch(struct bench *b, int i, double peak[MOST_ENGINES], double *stream)
 {
-    struct contestant c[2 * MOST_ENGINES + 1];
+    struct contestant c[3 * MOST_ENGINES + 1];
     struct scoring s[MOST_ENGINES];
-    int n = b->n_engines;
+    int n = b->n_engines, all_of_them = 2 * n + 1;
     for (int k = 0; k < n; k++) {
-        s[k] = (struct scoring){.b = b, .e = b->engines[k].engine, .rows = b->batch[i]};
+        s[k] = (struct scoring){.b = b, .e = b->engines[k].engine, .rows = b->batch[i], .offsets = {0, b->batch[i]}};
         c[k] = (struct contestant){.call = call_engine, .self = &s[k]};
         c[n + k] = multiply_add_contestant(b->engines[k].limits);
+        if (b->users)
+            c[all_of_them++] = (struct contestant){.call = call_users, .self = &s[k]};
     }
     struct stream all = {.limits = b->engines[0].limits, .from = b->weights, .bytes = b->weight_bytes};
     c[2 * n] = read_contestant(&all);
-    measure(b->job, c, 2 * n + 1, ROUNDS, ROUND_SECONDS);
+    measure(b->job, c, all_of_them, ROUNDS, ROUND_SECONDS);
     for (int k = 0; k < n; k++) {
         double seconds = c[k].seconds / (double)b->batch[i];
         peak[k] = flops(b->engines[k].limits, c[n + k].seconds);
         b->engines[k].timing[i] = (struct timing){.us = 1e6 * seconds, .peak = 2 * (double)b->macs / seconds / peak[k],
                                                   .stream = c[2 * n].seconds / c[k].seconds};
+        if (b->users)
+            b->engines[k].timing[i].users_us = 1e6 * c[2 * n + 1 + k].seconds / (double)b->batch[i];
     }
     *stream = (double)b->weight_bytes / c[2 * n].seconds;
 }
@@ -231,13 +245,16 @@ static void print_head(const struct bench *b, struct text *to)
 static void print_table(const struct bench *b, struct text *to)
 {
     print_head(b, to);
-    text_print(to, "%-6s %-7s %6s %12s %10s %8s %10s\n", "engine", "isa", "rows", "us a row", "GFLOP/s", "of peak",
-               "of stream");
+    text_print(to, "%-6s %-7s %6s %12s %10s %8s %10s%s\n", "engine", "isa", "rows", "us a row", "GFLOP/s", "of peak",
+               "of stream", b->users ? "    one user's, us   faster" : "");
     for (int k = 0; k < b->n_engines; k++)
         for (int i = 0; i < b->n_batches; i++) {
             const struct timing *t = &b->engines[k].timing[i];
-            text_print(to, "%-6s %-7s %6zu %12.4f %10.1f %6.1f %% %8.1f %%\n", b->engines[k].name, b->engines[k].isa,
+            text_print(to, "%-6s %-7s %6zu %12.4f %10.1f %6.1f %% %8.1f %%", b->engines[k].name, b->engines[k].isa,
                        b->batch[i], t->us, 2e-3 * (double)b->macs / t->us, 100 * t->peak, 100 * t->stream);
+            if (b->users)
+                text_print(to, " %17.4f %8.3f", t->users_us, t->us / t->users_us);
+            text_print(to, "\n");
         }
     text_print(to, "\n%-6s %-7s %6s %12s %12s %12s\n", "engine", "isa", "rows", "p50 us", "p90 us", "p99 us a call");
     for (int k = 0; k < b->n_engines; k++)
@@ -253,10 +270,14 @@ static void engine_json(const struct bench *b, int k, struct text *to)
     const struct benched *e = &b->engines[k];
     text_print(to, "{\"engine\":\"%s\",\"isa\":\"%s\",\"peak_gflops\":%.6g,\n  \"batches\":[", e->name, e->isa,
                1e-9 * b->peak[k]);
-    for (int i = 0; i < b->n_batches; i++)
-        text_print(to, "%s\n   {\"rows\":%zu,\"us_a_row\":%.6g,\"gflops\":%.6g,\"of_peak\":%.4g,\"of_stream\":%.4g}",
+    for (int i = 0; i < b->n_batches; i++) {
+        text_print(to, "%s\n   {\"rows\":%zu,\"us_a_row\":%.6g,\"gflops\":%.6g,\"of_peak\":%.4g,\"of_stream\":%.4g",
                    i ? "," : "", b->batch[i], e->timing[i].us, 2e-3 * (double)b->macs / e->timing[i].us,
                    e->timing[i].peak, e->timing[i].stream);
+        if (b->users)
+            text_print(to, ",\"us_a_row_of_one_user\":%.6g", e->timing[i].users_us);
+        text_print(to, "}");
+    }
     text_print(to, "],\n  \"calls\":[");
     for (size_t i = 0; i < COUNT(call_rows); i++)
         text_print(to, "%s\n   {\"rows\":%zu,\"calls\":%zu,\"p50_us\":%.6g,\"p90_us\":%.6g,\"p99_us\":%.6g}",
@@ -304,6 +325,7 @@ static void run_all(struct bench *b)
     for (int i = 0; i < m->n_ops; i++)
         b->macs += m->ops[i].kind == OP_dense ? multiply_adds(m, &m->ops[i]) : 0;
     b->weight_bytes = make_plan(b->job, m)->weight_floats * sizeof(float);
+    b->users = (size_t)m->user_inputs;
     b->weights = new_stream(b->job, b->weight_bytes);
     make_rows(b);
     struct pin *pin = pin_to_core(b->job);

@@ -3,7 +3,9 @@
  *
  * Every engine scores the same rows. A column of its scores is compared with eval's: the error must be within the
  * bound that eval carries along (for a class number: 0, or anything where logits are too near to tell), and its bits
- * must be those of the first engine, the plain kernels. Results are gathered, then printed as a table or as JSON.
+ * must be those of the first engine, the plain kernels. With user columns, every engine also scores requests: the rows
+ * in groups, each a user's, whose columns are those of the group's first row; the bits must be those of the same rows
+ * scored without users. Results are gathered, then printed as a table or as JSON.
  */
 #include "mmoec.h"
 #include "../runtime/kernels.h"
@@ -16,6 +18,7 @@
 #define RANDOM_SEED 1
 #define RANKED_ROWS 2000            /* beyond, pairs are sampled */
 #define SAMPLED_PAIRS 2000000
+#define MOST_ITEMS 40               /* of a user */
 
 /* A column of an engine's scores against the reference. */
 struct comparison {
@@ -23,6 +26,20 @@ struct comparison {
     double error, ulps, of_bound;   /* the largest over the rows */
     size_t flips, pairs;
     bool equal, outside;
+};
+
+/* An engine's scores of requests against its own and the first engine's scores of the same rows. */
+struct sharing {
+    const char *engine, *isa;
+    bool equal;
+};
+
+/* Rows as users and their items. */
+struct requests {
+    float *x;                       /* [rows][in] */
+    float *users, *items;           /* [n_users][user_inputs], [rows][in - user_inputs]: the same */
+    size_t *offsets, n_users;
+    float *first;                   /* scores of x by the first engine */
 };
 
 /* An output against its file. */
@@ -44,6 +61,9 @@ struct verifier {
     double *z, *bound;
     struct comparison *comparisons;
     int n_comparisons;
+    struct requests requests;
+    struct sharing *sharings;
+    int n_sharings;
     struct expectation *expectations;
     int n_expectations;
     int failures;
@@ -162,9 +182,36 @@ static bool load_rows(struct verifier *v)
         return true;
     }
     double *wide = read_rows(v->job, f, v->rows);
-    for (size_t i = 0; wide && i < n; i++)
-        v->x[i] = (float)wide[i];
+    if (wide)
+        order_rows(v->n->model->input_order, wide, v->rows, (size_t)v->in, v->x);
     return wide != NULL;
+}
+
+/* Users of 0 to MOST_ITEMS rows, as far as the rows go. */
+static void make_requests(struct verifier *v)
+{
+    struct requests *q = &v->requests;
+    size_t in = (size_t)v->in, n = (size_t)v->n->model->user_inputs, own = in - n;
+    uint64_t seed = RANDOM_SEED;
+    size_t room = 2 * MOST_ITEMS + 2 * v->rows;         /* a user in a row has items, or nearly */
+    q->offsets = NEW_ARRAY(v->job, room, size_t);
+    while (q->offsets[q->n_users] < v->rows && q->n_users + 2 < room) {
+        size_t left = v->rows - q->offsets[q->n_users], some = next_random(&seed) % (MOST_ITEMS + 1);
+        q->offsets[q->n_users + 1] = q->offsets[q->n_users] + (some < left ? some : left);
+        q->n_users++;
+    }
+    q->x = NEW_ARRAY(v->job, v->rows * in, float);
+    q->users = NEW_ARRAY(v->job, q->n_users * n, float);
+    q->items = NEW_ARRAY(v->job, v->rows * own, float);
+    memcpy(q->x, v->x, v->rows * in * sizeof *q->x);
+    for (size_t u = 0; u < q->n_users; u++) {
+        for (size_t k = 0; k < n && q->offsets[u] < v->rows; k++)
+            q->users[u * n + k] = v->x[q->offsets[u] * in + k];
+        for (size_t i = q->offsets[u]; i < q->offsets[u + 1]; i++) {
+            memcpy(q->x + i * in, q->users + u * n, n * sizeof *q->x);
+            memcpy(q->items + i * own, v->x + i * in + n, own * sizeof *q->x);
+        }
+    }
 }
 
 static bool compute_reference(struct verifier *v)
@@ -248,6 +295,22 @@ static bool same_from_rows(struct verifier *v, struct engine *e, const float *y)
     return same;
 }
 
+/* Rows that are users' with their items, scored without users and with them. */
+static bool try_requests(struct verifier *v, struct engine *e, const char *name, const char *isa)
+{
+    struct requests *q = &v->requests;
+    size_t n = q->offsets[q->n_users] * (size_t)v->out;
+    float *y = NEW_ARRAY(v->job, n, float), *shared = NEW_ARRAY(v->job, n, float);
+    if (!run_engine(v->job, e, q->x, q->offsets[q->n_users], y))
+        return false;
+    run_engine_users(e, q->users, q->items, q->offsets, q->n_users, shared);
+    q->first = q->first ? q->first : y;
+    bool equal = memcmp(y, q->first, n * sizeof *y) == 0 && memcmp(shared, y, n * sizeof *y) == 0;
+    v->sharings[v->n_sharings++] = (struct sharing){name, isa, equal};
+    v->failures += !equal;
+    return true;
+}
+
 static bool try_engine(struct verifier *v, const char *name)
 {
     struct engine *e = open_engine(v->job, v->n, name);
@@ -264,6 +327,8 @@ static bool try_engine(struct verifier *v, const char *name)
         v->failures += c->equal && !same;
         c->equal &= same;
     }
+    if (good && v->plan->user_inputs)
+        good = try_requests(v, e, name, isa);
     close_engine(e);
     return good;
 }
@@ -281,6 +346,9 @@ static bool try_engines(struct verifier *v)
     if (trouble)
         note(v->job, (struct pos){0}, "jit is not compared: %s", trouble);
     v->comparisons = NEW_ARRAY(v->job, COUNT(engines) * (size_t)v->out, struct comparison);
+    v->sharings = NEW_ARRAY(v->job, COUNT(engines), struct sharing);
+    if (v->plan->user_inputs)
+        make_requests(v);
     for (size_t i = 0; i < COUNT(engines); i++) {
         const struct mmoe_kernels *k = engines[i].isa ? mmoe_kernels_named(engines[i].isa) : NULL;
         bool can = k ? k->numerics == v->plan->numerics->number : !engines[i].isa;
@@ -364,6 +432,11 @@ static void print_table(const struct verifier *v, struct text *to)
                    comment_text(v->job, c->output), c->error, c->ulps, c->of_bound, c->flips,
                    c->equal ? "equal" : "DIFFER", c->outside ? "  OUTSIDE THE BOUND" : "");
     }
+    for (int i = 0; i < v->n_sharings; i++) {
+        const struct sharing *s = &v->sharings[i];
+        text_print(to, "%-11s %-7s %zu users with %zu items: bits %s\n", s->engine, s->isa, v->requests.n_users,
+                   v->requests.offsets[v->requests.n_users], s->equal ? "equal" : "DIFFER");
+    }
     for (int i = 0; i < v->n_expectations; i++) {
         const struct expectation *e = &v->expectations[i];
         text_print(to, "%-11s %-7s %-24s %9.2e %6.3f of the tolerance%s\n", "expected", "",
@@ -404,6 +477,13 @@ static void print_json(const struct verifier *v, struct text *to)
     for (int i = 0; i < v->n_comparisons; i++) {
         text_print(to, "%s\n ", i ? "," : "");
         comparison_json(&v->comparisons[i], to);
+    }
+    text_print(to, "],\n\"requests\":[");
+    for (int i = 0; i < v->n_sharings; i++) {
+        text_print(to, "%s\n {\"engine\":\"%s\",\"isa\":\"%s\",\"users\":%zu", i ? "," : "", v->sharings[i].engine,
+                   v->sharings[i].isa, v->requests.n_users);
+        add_flag(to, "bits_equal", v->sharings[i].equal);
+        text_print(to, "}");
     }
     text_print(to, "],\n\"expected\":[");
     for (int i = 0; i < v->n_expectations; i++) {
