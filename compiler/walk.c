@@ -139,7 +139,7 @@ static void run_in_lanes(struct walker *k, const struct form *f, size_t rows)
 }
 
 /* As equal as can be. */
-static void run_rows(struct walker *k, const struct form *f, size_t rows)
+static void run_form_rows(struct walker *k, const struct form *f, size_t rows)
 {
     const size_t most = (size_t)f->block;
     for (size_t blocks = (rows + most - 1) / most; blocks > 0; blocks--, rows -= k->rows)
@@ -153,7 +153,7 @@ void walk_rows(const struct plan *p, const struct mmoe_kernels *kernels, const f
     const size_t from = (size_t)lanes_from(p, kernels->isa);
     for (; rows >= from; rows -= k.rows)
         run_in_lanes(&k, &p->lanes, rows);
-    run_rows(&k, &p->rows, rows);
+    run_form_rows(&k, &p->rows, rows);
 }
 
 void walk_users(const struct plan *p, const struct mmoe_kernels *kernels, const float *w, const float *users, size_t us,
@@ -171,7 +171,7 @@ void walk_users(const struct plan *p, const struct mmoe_kernels *kernels, const 
         k.y = y + first * (size_t)p->outputs;
         for (; in_lanes && rows > 0; rows -= k.rows)
             run_in_lanes(&k, &p->items_lanes, rows);
-        run_rows(&k, &p->items, rows);
+        run_form_rows(&k, &p->items, rows);
     }
 }
 
