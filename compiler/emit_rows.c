@@ -404,11 +404,15 @@ static void add_constants(struct row_emitter *e)
     }
 }
 
-static void add_features(struct row_emitter *e)
+/* Those that are the user's, or those that are not; all if there are no users. */
+static void add_features(struct row_emitter *e, const char *name, bool user)
 {
-    text_print(e->to, "/* A block of rows as they enter the experts. */\nstatic void features(struct rows *r)\n{\n");
+    text_print(e->to, "/* A block of rows as they enter the experts%s. */\nstatic void %s(struct rows *r)\n{\n",
+               !e->p->user_width ? "" : user ? ": what is the user's" : ": what is the item's", name);
     for (int i = 0; i < e->p->n_features; i++) {
         const struct row_feature *f = &e->p->features[i];
+        if (f->user != user)
+            continue;
         const char *call = print(e, "    %s_feature(r, &%s);", kind_name(f->kind), feature_name(e, i));
         function(e, print(e, "%s_feature", kind_name(f->kind)));
         text_print(e->to, "%-64s /* columns %d .. %d */\n", call, f->first, f->first + f->width - 1);
@@ -458,8 +462,9 @@ static void add_columns(struct row_emitter *e, const char *name)
                       "static const struct mmoe_column columns[%d] = {\n", e->p->n_columns);
     for (int i = 0; i < e->p->n_columns; i++) {
         const struct mmoe_column *c = &e->p->columns[i];
-        text_print(e->to, "    {%s, %s, (uint32_t)offsetof(struct %s_row, %s), %s, %s, %a},\n",
-                   quoted(e, c->name, strlen(c->name)), kind_names[c->kind], name, unique_member(e, i), text(e, &c->text),
+        text_print(e->to, "    {%s, %s, (uint32_t)offsetof(struct %s_row, %s), %u, %s, %s, %a},\n",
+                   quoted(e, c->name, strlen(c->name)), kind_names[c->kind], name, unique_member(e, i), c->user,
+                   text(e, &c->text),
                    c->whole == INT64_MIN ? "INT64_MIN" : print(e, "INT64_C(%" PRId64 ")", c->whole), c->number);
     }
     text_print(e->to, "};\n\n");
@@ -520,7 +525,14 @@ void add_row_code(struct job *job, const struct row_program *p, const char *name
     add_columns(&e, name);
     add_lines(&e);
     add_constants(&e);
-    add_features(&e);
+    if (p->user_width) {
+        add_features(&e, "user_features", true);
+        add_features(&e, "item_features", false);
+        want_function(&e.pieces, "begin_user_block");
+        text_print(e.to, "static void features(struct rows *r)\n{\n    user_features(r);\n    item_features(r);\n}\n\n");
+    } else {
+        add_features(&e, "features", false);
+    }
     add_functions(&e, to);
     text_add(to, after.data, after.length);
 }
@@ -529,8 +541,8 @@ const char *row_table_list(struct job *job, const struct row_program *p)
 {
     struct text t = {.arena = &job->arena};
     for (int i = 0; i < p->n_tables; i++)
-        text_print(&t, "%sbase + %" PRIu64, i ? ", " : "", p->tables[i].at);
-    return t.length ? t.data : "base";
+        text_print(&t, "%s%" PRIu64, i ? ", " : "", p->tables[i].at);
+    return t.length ? t.data : "0";
 }
 
 void row_structure(struct job *job, const struct row_program *p, unsigned char digest[32])

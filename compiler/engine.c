@@ -192,6 +192,12 @@ bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, 
     return good;
 }
 
+void run_engine_requests(struct engine *e, const struct mmoe_values *values, const size_t *offsets, size_t n_users, float *y,
+                         struct mmoe_row_status *status)
+{
+    mmoe_score_requests(e->reader, values, offsets, n_users, y, status);
+}
+
 bool run_engine_rows(struct job *job, struct engine *e, const struct mmoe_values *values, size_t rows, float *y,
                      struct mmoe_row_status *status)
 {

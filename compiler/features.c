@@ -1071,6 +1071,8 @@ static void find_users(struct finder *f, struct features *all)
     const struct list users = user_columns(f);
     for (int i = 0; i < all->n_features; i++)
         all->feature[i].user = is_users(f, &users, &all->feature[i]);
+    for (int i = 0; i < all->n_columns; i++)
+        all->column[i].user = find_name(&users, all->column[i].name) != NULL;
 }
 
 static bool check_shares(struct job *job, const struct features *f, int users)

@@ -80,6 +80,15 @@ static void live_score_rows(const void *weights, const void *tables, const struc
     score_rows_by(l->rows, &l->record, columns, rows, y, status, scratch);
 }
 
+static void live_score_requests(const void *weights, const void *tables, const struct mmoe_values *columns,
+                                const size_t *offsets, size_t n_users, float *y, struct mmoe_row_status *status,
+                                void *scratch)
+{
+    const struct live *l = tables;
+    (void)weights;
+    score_requests_by(l->rows, &l->record, columns, offsets, n_users, y, status, scratch);
+}
+
 static const char *isa_avx512(void) { return "avx512"; }
 static const char *isa_avx2(void) { return "avx2"; }
 static const char *isa_neon(void) { return "neon"; }
@@ -203,6 +212,7 @@ static bool open_live_rows(struct job *job, struct live *l, const struct network
     if (!l->rows)
         return false;
     r->score_rows = live_score_rows;
+    r->score_requests = l->rows->user_width ? live_score_requests : NULL;
     r->tables = l;
     r->columns = l->rows->columns;
     r->n_columns = (uint32_t)l->rows->n_columns;

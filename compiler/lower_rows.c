@@ -107,12 +107,13 @@ static enum mmoe_kind kind_of(uint16_t type)
 }
 
 /* A column for those that features read. */
-static int add_column(struct row_program *p, const struct mmoe_field *f)
+static int add_column(struct row_program *p, const struct mmoe_field *f, bool user)
 {
     struct mmoe_column *to = &p->columns[p->n_columns];
     struct row_cell cell;
     read_fallback(f, &cell);
-    *to = (struct mmoe_column){.name = f->name, .kind = kind_of(f->type), .whole = cell.whole, .number = cell.number};
+    *to = (struct mmoe_column){.name = f->name, .kind = kind_of(f->type), .whole = cell.whole, .number = cell.number,
+                               .user = user};
     if (to->kind == MMOE_TEXT)
         to->text = cell.text;
     if (to->kind == MMOE_FLOAT)
@@ -134,7 +135,7 @@ static uint32_t find_column(struct row_lowering *lo, size_t i)
     const char *name = input_name(lo, i);
     struct mmoe_field *f = find_field(lo, i);
     if (f && f->column < 0)
-        f->column = add_column(lo->p, f);
+        f->column = add_column(lo->p, f, lo->f->column[f - lo->p->fields].user);
     if (f)
         return (uint32_t)f->column;
     blame(lo->job, BAD_INPUT, lo->feature->pos, "column", "rows have the input_fields of data_config",
@@ -162,7 +163,8 @@ static void add_feature(struct row_lowering *lo, enum row_kind kind, const void 
         p->features = more;
     }
     p->features[p->n_features++] = (struct row_feature){.kind = kind, .constants = constants, .key = kept(lo, lo->feature->key),
-                                                        .first = lo->feature->first, .width = lo->feature->width};
+                                                        .first = lo->feature->first, .width = lo->feature->width,
+                                                        .user = lo->feature->user};
 }
 
 static void want_room(size_t *room, size_t n) { *room = *room > n ? *room : n; }
@@ -603,6 +605,7 @@ static struct row_span key_of(struct row_lowering *lo, const char *key)
     *x = in_group ? *in_group : *find_member(lo->f, key);
     if (!in_group) {
         x->first = lo->p->width + lo->p->more_columns;
+        x->user = attention->user;
         lo->p->more_columns += x->width;
         own_table(lo, x);
         lower_feature(lo, x);
@@ -755,6 +758,7 @@ static void add_scale(struct row_lowering *lo, const Easyrec__VariationalDropout
     f->table = (uint32_t)add_table(lo, logits);
     f->width = (uint32_t)lo->p->width;
     add_feature(lo, ROW_KIND_scale, f);
+    lo->p->features[lo->p->n_features - 1].user = false;        /* of all columns, once they are there */
 }
 
 uint64_t table_floats(const struct row_table *t)
@@ -781,6 +785,7 @@ struct row_program *lower_rows(struct job *job, const struct config *c, const st
     struct row_lowering lo = {.job = job, .arena = &job->arena, .c = c, .f = f, .p = NEW(job, struct row_program),
                               .top = (const Easyrec__EasyRecConfig *)c->message};
     lo.p->width = f->width;
+    lo.p->user_width = f->user_width;
     lo.p->networks = NEW_ARRAY(job, (size_t)f->n_features, struct row_network);
     describe_file(&lo);
     add_fields(&lo);

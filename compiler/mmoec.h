@@ -401,6 +401,7 @@ struct row_column {
     enum mmoe_field_type type;
     const char *fallback;           /* default_val; "" if there is none */
     bool label;
+    bool user;                      /* is it named by --user-columns? */
     struct pos pos;
 };
 
@@ -512,6 +513,7 @@ struct row_feature {
     const void *constants;
     const char *key;                /* EasyRec's, for comments */
     int first, width;               /* the columns it writes */
+    bool user;                      /* is it made of user columns alone? */
 };
 
 /* The network of a target attention: a small model of its own, whose weights lie among the tables. */
@@ -549,6 +551,7 @@ struct row_program {
     uint64_t table_floats;          /* of all, each from a multiple of 16 on */
     struct row_network *networks;
     int n_networks;
+    int user_width;                 /* the first so many columns are the user's */
     int width, more_columns;        /* behind the row's: keys of target attention that the group does not have */
     size_t texts, floats, doubles;  /* room that a feature needs at most; texts: of ROW_TEXT_ROOM bytes */
 };
@@ -570,6 +573,9 @@ void run_rows(const struct row_program *p, const struct mmoe_values *values, siz
    m->score needs. */
 void score_rows_by(const struct row_program *p, const struct mmoe_model *m, const struct mmoe_values *values, size_t n,
                    float *y, struct mmoe_row_status *status, void *scratch);
+/* Requests, as m->score_requests has them; m->score_users must be there. */
+void score_requests_by(const struct row_program *p, const struct mmoe_model *m, const struct mmoe_values *values,
+                       const size_t *offsets, size_t n_users, float *y, struct mmoe_row_status *status, void *scratch);
 /* As constants have it: a target attention's network, `self` a struct row_network. */
 void run_row_network(const struct rows *r, const void *self, const float *u, size_t steps, float *a);
 
@@ -1006,6 +1012,9 @@ const char *engine_column(struct job *job, const struct engine *e, int column);
 const char *engine_isa(const struct engine *e);
 const char *engine_name(const struct engine *e);        /* "jit", "the compiled file" */
 bool run_engine(struct job *job, struct engine *e, const float *x, size_t rows, float *y);
+/* Requests of such an engine, if it knows users, too; not by the reference. */
+void run_engine_requests(struct engine *e, const struct mmoe_values *values, const size_t *offsets, size_t n_users, float *y,
+                         struct mmoe_row_status *status);
 /* Rows of an engine that takes some: their columns [of its lines]; status [rows]. */
 bool run_engine_rows(struct job *job, struct engine *e, const struct mmoe_values *values, size_t rows, float *y,
                      struct mmoe_row_status *status);

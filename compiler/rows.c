@@ -93,7 +93,8 @@ size_t rows_scratch(const struct row_program *p)
 {
     return aligned(sizeof(struct rows)) + aligned((size_t)p->n_tables * sizeof(float *)) +
            aligned(ROWS_AT_ONCE * row_floats(p) * sizeof(float)) + aligned(p->texts * ROW_TEXT_ROOM) +
-           aligned(p->floats * sizeof(float)) + aligned(p->doubles * sizeof(double)) + aligned(network_scratch(p));
+           aligned(p->floats * sizeof(float)) + aligned(p->doubles * sizeof(double)) + aligned(network_scratch(p)) +
+           aligned(row_floats(p) * sizeof(float));
 }
 
 static void *take(char **at, size_t bytes)
@@ -118,13 +119,21 @@ static struct rows *begin_rows(const struct row_program *p, const struct mmoe_va
     return r;
 }
 
+enum share { EVERYTHING, OF_USER, OF_ITEM };
+
+static void run_features(const struct row_program *p, struct rows *r, enum share share)
+{
+    for (int i = 0; i < p->n_features; i++)
+        if (share == EVERYTHING || p->features[i].user == (share == OF_USER))
+            run_feature(r, &p->features[i]);
+}
+
 /* The rows at .. at + n as they enter the experts, in r->x; at most ROWS_AT_ONCE. */
 static void run_block_of_rows(const struct row_program *p, struct rows *r, size_t at, size_t n,
                               struct mmoe_row_status *status)
 {
     begin_block(r, at, n, status);
-    for (int i = 0; i < p->n_features; i++)
-        run_feature(r, &p->features[i]);
+    run_features(p, r, EVERYTHING);
     clear_bad_rows(r, (size_t)p->width);
 }
 
@@ -150,5 +159,34 @@ void score_rows_by(const struct row_program *p, const struct mmoe_model *m, cons
         run_block_of_rows(p, r, at, block_at(at, n), status + at);
         m->score(m->weights, r->x, r->stride, r->n, y, rest);
         spoil_bad_scores(r, y, m->outputs);
+    }
+}
+
+/* A user's features once, then the user's rows, which begin with them. */
+void score_requests_by(const struct row_program *p, const struct mmoe_model *m, const struct mmoe_values *values,
+                       const size_t *offsets, size_t n_users, float *y, struct mmoe_row_status *status, void *scratch)
+{
+    struct rows *r = begin_rows(p, values, scratch);
+    const size_t users = (size_t)p->user_width;
+    char *rest = (char *)scratch + rows_scratch(p);
+    float *user = (float *)(void *)(rest - aligned(row_floats(p) * sizeof(float))), *rows = r->x;
+    struct mmoe_row_status user_status;
+    for (r->user = 0; r->user < n_users; r->user++) {
+        if (offsets[r->user] == offsets[r->user + 1])
+            continue;
+        r->shared = 0;
+        r->x = user;
+        begin_block(r, r->user, 1, &user_status);
+        run_features(p, r, OF_USER);
+        r->shared = 1;
+        r->x = rows;
+        for (size_t at = offsets[r->user], end = offsets[r->user + 1]; at < end; at += r->n) {
+            begin_user_block(r, at, end - at < ROWS_AT_ONCE ? end - at : ROWS_AT_ONCE, status + at, user, user_status, users);
+            run_features(p, r, OF_ITEM);
+            clear_bad_rows(r, (size_t)p->width);
+            const size_t one[2] = {0, r->n};
+            m->score_users(m->weights, r->x, r->stride, r->x + users, r->stride, one, 1, y + at * m->outputs, rest);
+            spoil_bad_scores(r, y + at * m->outputs, m->outputs);
+        }
     }
 }

@@ -54,7 +54,8 @@ struct verifier {
     struct network *n;
     const struct plan *plan;
     size_t rows;
-    struct row_block **blocks;      /* of --rows, all of them */
+    const struct row_program *program;      /* of --rows */
+    struct row_block **blocks;      /* all of them */
     size_t n_blocks, room_blocks;
     int in, out;
     float *x, *first;               /* first: scores of the first engine */
@@ -157,6 +158,7 @@ static bool load_raw_rows(struct verifier *v)
     struct job *job = v->job;
     struct row_program *p = read_row_program(job, v->n);
     struct csv *csv = p ? open_csv(job, &p->lines, job->options->rows, job->options->header) : NULL;
+    v->program = p;
     bool good = csv && read_blocks(v, p, csv);
     return good;
 }
@@ -280,6 +282,60 @@ static void compare(struct verifier *v, const float *y, int column, struct compa
     v->failures += c->outside || !c->equal;
 }
 
+/* Rows of a block that are users': each user has some rows in a row, and the columns of the first of them. */
+struct row_requests {
+    struct row_cell *rows, *users;  /* [b->n][n_fields], [n_users][n_fields] */
+    size_t offsets[BLOCK_ROWS + 2], n_users;
+};
+
+static void copy_user(const struct row_program *p, const struct row_cell *from, struct row_cell *to)
+{
+    for (uint32_t i = 0; i < p->lines.n_fields; i++)
+        if (p->fields[i].column >= 0 && p->columns[p->fields[i].column].user)
+            to[i] = from[i];
+}
+
+static struct row_requests *make_row_requests(struct verifier *v, const struct row_block *b)
+{
+    struct row_requests *q = NEW(v->job, struct row_requests);
+    const size_t fields = v->program->lines.n_fields;
+    uint64_t seed = RANDOM_SEED;
+    q->rows = NEW_ARRAY(v->job, b->n * fields, struct row_cell);
+    q->users = NEW_ARRAY(v->job, (b->n + 1) * fields, struct row_cell);
+    memcpy(q->rows, b->cells, b->n * fields * sizeof *q->rows);
+    for (size_t at = 0; at < b->n && q->n_users < b->n; q->n_users++) {
+        size_t items = q->n_users + 1 == b->n ? b->n - at : next_random(&seed) % 41;
+        items = items < b->n - at ? items : b->n - at;
+        copy_user(v->program, b->cells + at * fields, q->users + q->n_users * fields);
+        for (size_t k = 0; k < items; k++)
+            copy_user(v->program, b->cells + at * fields, q->rows + (at + k) * fields);
+        at += items;
+        q->offsets[q->n_users + 1] = at;
+    }
+    return q;
+}
+
+/* Requests from rows against the same rows one by one. */
+static bool same_row_requests(struct verifier *v, struct engine *e, const struct row_block *b)
+{
+    const struct row_program *p = v->program;
+    struct row_requests *q = make_row_requests(v, b);
+    struct mmoe_row_status status[BLOCK_ROWS], shared_status[BLOCK_ROWS];
+    struct mmoe_values *values = NEW_ARRAY(v->job, (size_t)p->n_columns, struct mmoe_values);
+    struct mmoe_values *shared_values = NEW_ARRAY(v->job, (size_t)p->n_columns, struct mmoe_values);
+    size_t n = b->n * (size_t)v->out;
+    float *y = NEW_ARRAY(v->job, n, float), *shared = NEW_ARRAY(v->job, n, float);
+    row_values(&p->lines, q->rows, values);
+    row_values(&p->lines, q->users, shared_values);
+    for (int i = 0; i < p->n_columns; i++)
+        if (!p->columns[i].user)
+            shared_values[i] = values[i];
+    if (!run_engine_rows(v->job, e, values, b->n, y, status))
+        return false;
+    run_engine_requests(e, shared_values, q->offsets, q->n_users, shared, shared_status);
+    return memcmp(y, shared, n * sizeof *y) == 0 && memcmp(status, shared_status, b->n * sizeof *status) == 0;
+}
+
 /* From rows an engine must give the bits that it gives from what enters the experts. */
 static bool same_from_rows(struct verifier *v, struct engine *e, const float *y)
 {
@@ -290,6 +346,7 @@ static bool same_from_rows(struct verifier *v, struct engine *e, const float *y)
         struct row_block *b = v->blocks[i];
         size_t n = b->n * (size_t)v->out;
         same &= run_engine_rows(v->job, e, b->values, b->n, from_rows, status) && memcmp(from_rows, y, n * sizeof *y) == 0;
+        same &= !v->program->user_width || same_row_requests(v, e, b);
         y += n;
     }
     return same;

@@ -119,6 +119,14 @@ void mmoe_score_users(struct mmoe_reader *r, const float *users, const float *it
     mmoe_release(r);
 }
 
+void mmoe_score_requests(struct mmoe_reader *r, const struct mmoe_values *columns, const size_t *offsets, size_t n_users,
+                         float *y, struct mmoe_row_status *status)
+{
+    const struct mmoe_model *m = mmoe_hold(r);
+    m->score_requests(m->weights, m->tables, columns, offsets, n_users, y, status, r->held_scratch);
+    mmoe_release(r);
+}
+
 /* ---- readers --------------------------------------------------------------------------------------------------- */
 
 static size_t scratch_for(const struct mmoe_reader *r, const struct version *v)
@@ -180,7 +188,7 @@ static int same_columns(const struct mmoe_model *a, const struct mmoe_model *b)
         return 0;
     for (uint32_t i = 0; i < a->n_columns; i++)
         if (strcmp(a->columns[i].name, b->columns[i].name) != 0 || a->columns[i].kind != b->columns[i].kind ||
-            a->columns[i].offset != b->columns[i].offset)
+            a->columns[i].offset != b->columns[i].offset || a->columns[i].user != b->columns[i].user)
             return 0;
     return 1;
 }

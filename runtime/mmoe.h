@@ -49,6 +49,7 @@ struct mmoe_column {
     const char *name;               /* EasyRec's input_name */
     uint32_t kind;                  /* enum mmoe_kind */
     uint32_t offset;                /* in the model's struct of a row, in bytes */
+    uint32_t user;                  /* 1: in requests it has a value a user, not a row */
     struct mmoe_text text;          /* these: the default, of which one counts by kind */
     int64_t whole;
     double number;
@@ -133,6 +134,11 @@ struct mmoe_model {
        offsets[0] are neither read nor written. The same bits as `score` of rows that are a user's columns and an item's. */
     void (*score_users)(const void *weights, const float *users, size_t user_stride, const float *items, size_t item_stride,
                         const size_t *offsets, size_t n_users, float *y, void *scratch);
+    /* The same from rows: columns that are the user's have a value a user, the others one a row; y [rows][outputs] and
+       status [rows], a bad user's in all of his rows. The same bits as score_rows of rows that have the user's values. NULL:
+       without user columns, or the model takes no rows. */
+    void (*score_requests)(const void *weights, const void *tables, const struct mmoe_values *columns, const size_t *offsets,
+                           size_t n_users, float *y, struct mmoe_row_status *status, void *scratch);
 };
 #elif MMOE_ABI != 1
 #error "two generated models of different mmoe ABIs in one unit"
@@ -249,6 +255,10 @@ void mmoe_score_rows(struct mmoe_reader *reader, const struct mmoe_values *colum
    with a pool; otherwise as mmoe_score. */
 void mmoe_score_users(struct mmoe_reader *reader, const float *users, const float *items, const size_t *offsets,
                       size_t n_users, float *y);
+
+/* The same from rows, as score_requests of struct mmoe_model has them; the record must have it. */
+void mmoe_score_requests(struct mmoe_reader *reader, const struct mmoe_values *columns, const size_t *offsets, size_t n_users,
+                         float *y, struct mmoe_row_status *status);
 
 /* Keeps the model until mmoe_release: all scores in between are by this one, whose record is returned, weights and all.
    For several calls that must agree, to learn which model answered, or for its sizes where MMOE_ANY_SHAPE swaps. A swap

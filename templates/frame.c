@@ -58,6 +58,7 @@
 #define ITEM_INPUTS 1
 #define INPUT_ORDER NULL
 #define SCORE_USERS score_users
+#define SCORE_REQUESTS NULL
 #define ROWS_TEST rows_test
 #define MODEL_SCORE_USERS sample_score_users
 #define USERS_ISA score_users__plain
@@ -325,27 +326,72 @@ static void NETWORK(const struct rows *r, const void *self, const float *u, size
 /*@ end */
 
 /*@ begin score_columns */
+/* Where everything is; what is apart is said of scratch, in bytes. */
+static void begin_rows(struct rows *r, const void *tables_of, const struct mmoe_values *values, void *scratch)
+{
+    static const uint64_t table_at[N_TABLES] = {TABLE_LIST};
+    char *const room = scratch;
+    const float **const table = (void *)(room + TABLES_AT);
+    for (size_t i = 0; i < N_TABLES; i++)
+        table[i] = (const float *)tables_of + table_at[i];
+    r->column = columns;
+    r->values = values;
+    r->table = table;
+    r->shared = 0;
+    r->stride = ROW_FLOATS;
+    r->x = (void *)(room + X_AT);
+    r->texts = room + TEXTS_AT;
+    r->floats = (void *)(room + FLOATS_AT);
+    r->doubles = (void *)(room + DOUBLES_AT);
+    r->scratch = room + NETWORKS_AT;
+}
+
 static void score_rows(const void *weights_of, const void *tables_of, const struct mmoe_values *values, size_t rows,
                        float *y, struct mmoe_row_status *status, void *scratch)
 {
-    const float *const base = tables_of, *const table[N_TABLES] = {TABLE_LIST};
-    char *const room = scratch;
     struct rows r;
-    r.column = columns;
-    r.values = values;
-    r.table = table;
-    r.stride = ROW_FLOATS;
-    r.x = (void *)(room + X_AT);
-    r.texts = room + TEXTS_AT;
-    r.floats = (void *)(room + FLOATS_AT);
-    r.doubles = (void *)(room + DOUBLES_AT);
-    r.scratch = room + NETWORKS_AT;
+    begin_rows(&r, tables_of, values, scratch);
     for (size_t at = 0; at < rows; at += r.n, y += r.n * OUTPUTS) {
         begin_block(&r, at, rows - at < ROWS_AT_ONCE ? rows - at : ROWS_AT_ONCE, status + at);
         features(&r);
         clear_bad_rows(&r, INPUTS);
         score(weights_of, r.x, ROW_FLOATS, r.n, y, scratch);
         spoil_bad_scores(&r, y, OUTPUTS);
+    }
+}
+/*@ end */
+#endif
+
+#ifdef FROM_ROWS
+/*@ begin score_requests */
+/* A user's features once, then the user's rows, which begin with them. */
+static void score_requests(const void *weights_of, const void *tables_of, const struct mmoe_values *values,
+                           const size_t *offsets, size_t n_users, float *y, struct mmoe_row_status *status, void *scratch)
+{
+    float *const user = (void *)((char *)scratch + USER_AT);
+    struct mmoe_row_status user_status;
+    struct rows r;
+    begin_rows(&r, tables_of, values, scratch);
+    for (r.user = 0; r.user < n_users; r.user++) {
+        const size_t end = offsets[r.user + 1];
+        float *const rows = r.x;
+        if (offsets[r.user] == end)
+            continue;
+        r.shared = 0;
+        r.x = user;
+        begin_block(&r, r.user, 1, &user_status);
+        user_features(&r);
+        r.shared = 1;
+        r.x = rows;
+        for (size_t at = offsets[r.user]; at < end; at += r.n) {
+            begin_user_block(&r, at, end - at < ROWS_AT_ONCE ? end - at : ROWS_AT_ONCE, status + at, user, user_status,
+                             USER_INPUTS);
+            item_features(&r);
+            clear_bad_rows(&r, INPUTS);
+            const size_t one[2] = {0, r.n};
+            score_users(weights_of, r.x, ROW_FLOATS, r.x + USER_INPUTS, ROW_FLOATS, one, 1, y + at * OUTPUTS, scratch);
+            spoil_bad_scores(&r, y + at * OUTPUTS, OUTPUTS);
+        }
     }
 }
 /*@ end */
@@ -498,6 +544,7 @@ MMOE_LOCAL const struct mmoe_model MODEL_RECORD = {
     .user_inputs = USER_INPUTS,
     .input_order = INPUT_ORDER,
     .score_users = SCORE_USERS,
+    .score_requests = SCORE_REQUESTS,
 };
 /*@ end */
 

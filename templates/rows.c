@@ -25,7 +25,8 @@
 static const void *value_of(const struct rows *r, uint32_t column, size_t row)
 {
     const struct mmoe_values *v = &r->values[column];
-    return v->at ? (const char *)v->at + (r->at + row) * v->stride : NULL;
+    const size_t at = r->shared && r->column[column].user ? r->user : r->at + row;
+    return v->at ? (const char *)v->at + at * v->stride : NULL;
 }
 
 static void spoil(struct rows *r, size_t row, uint32_t column, int why)
@@ -1080,6 +1081,22 @@ static void spoil_bad_scores(const struct rows *r, float *y, size_t outputs)
     for (size_t i = 0; i < r->n; i++)
         for (size_t j = 0; j < outputs && r->status[i].why; j++)
             y[i * outputs + j] = nan.f;
+}
+/*@ end */
+
+/*@ begin requests */
+/* Each row begins as the user's: those columns, and what is wrong with them. */
+static void begin_user_block(struct rows *r, size_t at, size_t n, struct mmoe_row_status *status, const float *user,
+                             struct mmoe_row_status user_status, size_t user_inputs)
+{
+    begin_block(r, at, n, status);
+    for (size_t i = 0; i < n; i++) {
+        status[i] = user_status;
+        for (size_t j = 0; j < user_inputs; j++) {
+            r->x[i * r->stride + j] = user[j];
+            NO_CALL;
+        }
+    }
 }
 /*@ end */
 

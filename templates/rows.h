@@ -205,6 +205,8 @@ struct rows {
     const struct mmoe_values *values;
     const float *const *table;
     size_t at, n;                   /* which rows of the values */
+    int shared;                     /* do all have the values of one user, in columns that are the user's? */
+    size_t user;                    /* which */
     float *x;                       /* [n][stride] */
     size_t stride;
     struct mmoe_row_status *status; /* [n] */

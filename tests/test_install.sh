@@ -143,7 +143,7 @@ check "$work/live_project/build/by_static" "$model"
 
 # ---- names ----
 public="mmoe_close mmoe_hold mmoe_open mmoe_pool_free mmoe_pool_new mmoe_reader_free mmoe_reader_new mmoe_record"
-public="$public mmoe_release mmoe_score mmoe_score_parallel mmoe_score_rows mmoe_score_users mmoe_status_text mmoe_swap"
+public="$public mmoe_release mmoe_score mmoe_score_parallel mmoe_score_requests mmoe_score_rows mmoe_score_users mmoe_status_text mmoe_swap"
 visible() { nm --defined-only "$@" | awk '$2 ~ /^[TDBRVW]$/ { sub(/@.*/, "", $3); print $3 }' | sort | tr '\n' ' '; }
 [ "$(visible -D --without-symbol-versions "$lib/libmmoe.so")" = "$public " ] ||
     fail "libmmoe.so shows $(visible -D --without-symbol-versions "$lib/libmmoe.so")"
