@@ -1054,7 +1054,7 @@ static void emit_h(struct emitter *e, const struct weights *w)
     list_outputs(e);
     if (p->user_inputs)
         text_print(e->to, " */\n#define %s_USER_INPUTS %d /* the first columns of x, behind which come the item's */\n"
-                          "#define %s_ITEM_INPUTS %d /* in other than EasyRec's order: %s_model.input_order",
+                          "#define %s_ITEM_INPUTS %d /* which of EasyRec's columns are where: %s_model.input_order",
                    big, p->user_inputs, big, p->inputs - p->user_inputs, name);
     text_print(e->to, " */\n#define %s_SCRATCH %zu /* bytes, aligned %s, for any number of rows; %zu of them for the self test alone */\n",
                big, scratch_bytes(e), p->target->narrow ? "as floats" : "to 64",

@@ -850,7 +850,7 @@ static void print_form(const struct form *f, const char *name, struct text *to)
         if (st->relu)
             text_print(to, st->relu == st->out ? "_relu" : "_relu%d", st->relu);
         if (st->in)
-            text_print(to, " %d ->", st->in);
+            text_print(to, st->all > st->in ? " %d of %d ->" : " %d ->", st->in, st->all);
         text_print(to, " %d", st->out);
         print_place(st->kernel == KERNEL_mix ? "g" : "x", st->kernel == KERNEL_mix ? &st->g : &st->x, to);
         for (int e = 0; e < st->experts; e++)

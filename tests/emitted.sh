@@ -33,6 +33,21 @@ names=$(nm -g --defined-only two.o | cut -d ' ' -f 3 | sort | tr '\n' ' ')
 names=$(nm -D --defined-only two.so | cut -d ' ' -f 3 | sort | tr '\n' ' ')
 [ "$names" = "mmoe_plugin two_score two_self_test " ] || fail "symbols of a shared object: $names"
 
+"$mmoec" compile "$golden/tiny_mmoe" --user-columns user_id,age -o users
+"$mmoec" compile "$golden/tiny_mmoe" --user-columns user_id,age -o users.so
+gcc -std=c11 -O2 -c users.c
+names=$(nm -g --defined-only users.o | cut -d ' ' -f 3 | sort | tr '\n' ' ')
+[ "$names" = "users_model users_score users_score_users users_self_test " ] || fail "symbols with user columns: $names"
+names=$(nm -D --defined-only users.so | cut -d ' ' -f 3 | sort | tr '\n' ' ')
+[ "$names" = "mmoe_plugin users_score users_score_users users_self_test " ] || fail "symbols of a .so with user columns: $names"
+for target in x86-64 avx512 avx2; do
+    for form in panels ahead lanes calls arguments; do
+        "$mmoec" compile "$golden/heads_mmoe" --user-columns user_id,hour --outputs all --target $target --form $form -o formed
+        gcc -std=c11 -O1 -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror -c formed.c ||
+            fail "user columns make warnings: $target, $form"
+    done
+done
+
 # ---- two models in one program, and their headers in C++ ----
 
 cat > both.c <<'C'
@@ -93,26 +108,28 @@ echo "extern unsigned isa_at_most;" > cap.h
 capped="-std=c11 -w -include cap.h -DMMOE_ISA_AT_MOST=isa_at_most"
 
 # Every function of the instruction set that serves runs during the self test: gcov counts.
-gcc $capped -O0 --coverage only_test.c one.c -o counted
-for cap in 0 1 2; do
-    rm -f ./*.gcda
-    ./counted $cap > counted.out || fail "counted self test"
-    isa=$(cut -d ' ' -f 2 counted.out)
-    gcov -f -n counted-one.gcda 2> /dev/null | awk -v isa="__$isa'" '
-        /^Function/ { f = $2; named = index(f, isa) > 0 }
-        /^File/ { named = 0 }
-        /^Lines executed:0.00%/ && named { print f; bad = 1 }
-        /^Lines executed/ && named { n++ }
-        END { if (n < 8) print "only " n " functions"; exit bad || n < 8 }' > idle || fail "the self test does not run: $(cat idle)"
-    echo "cap $cap: every function of $isa runs in the self test"
-done
+all_run() {
+    gcc $capped -O0 --coverage only_test.c one.c -o counted
+    for cap in 0 1 2; do
+        rm -f ./*.gcda
+        ./counted $cap > counted.out || fail "counted self test"
+        isa=$(cut -d ' ' -f 2 counted.out)
+        gcov -f -n counted-one.gcda 2> /dev/null | awk -v isa="__$isa'" '
+            /^Function/ { f = $2; named = index(f, isa) > 0 }
+            /^File/ { named = 0 }
+            /^Lines executed:0.00%/ && named { print f; bad = 1 }
+            /^Lines executed/ && named { n++ }
+            END { if (n < 8) print "only " n " functions"; exit bad || n < 8 }' > idle || fail "the self test does not run: $(cat idle)"
+        echo "cap $cap: every function of $isa runs in the self test"
+    done
+}
+all_run
 
 # Break one kernel at a time, in all instruction sets or in those named: the self test must fail with 3.
-gcc $capped -c only_test.c
 break_kernel() {
     sed "$2" one.c > broken.c
     ! cmp -s one.c broken.c || fail "nothing to break: $1"
-    gcc $capped -O0 only_test.o broken.c -o broken
+    gcc $capped -O0 only_test.c broken.c -o broken
     for cap in ${3:-0 1 2}; do
         ! ./broken $cap > broken.out || fail "broken $1, yet the self test passes ($(cat broken.out))"
         grep -q '^3 ' broken.out || fail "broken $1: $(cat broken.out)"
@@ -135,4 +152,15 @@ break_kernel "max" 's/top = from\[j\] > top/top = from[j] < top/'
 break_kernel "max in lanes" 's/top = v_max(v_load(x + j/top = v_min(v_load(x + j/' "1 2"
 break_kernel "gelu" 's/0\.044715f/0.044716f/'
 break_kernel "store" 's/v_select(v_eq(x, x), x, v_float/v_select(v_eq(x, x), v_add(x, x), v_float/'
+
+# The same with user columns: items in lanes, where there are vectors, and in panels.
+"$mmoec" compile "$golden/heads_mmoe" --outputs all --user-columns user_id,hour,embed -o one
+all_run
+break_kernel "requests: the user's sums in lanes" 's/acc\[i\] = v_all(from\[c + i/acc[i] = v_all(w[i/' "1 2"
+break_kernel "requests: whose items" 's/items + first \* is/items/'
+break_kernel "requests: whose columns" 's/n > 0; n--, users += us, offsets++/n > 0; n--, offsets++/'
+"$mmoec" compile "$golden/heads_mmoe" --outputs all --user-columns user_id,hour,embed --form panels -o one
+all_run
+break_kernel "requests: the user's sums" 's/return v_load(from + column);/return v_load(from);/'
+break_kernel "requests: the item's weights" 's/{w + 18 \* pitch/{w + 17 * pitch/'
 echo "ok"

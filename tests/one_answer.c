@@ -7,7 +7,8 @@
  * were compiled with -DMMOE_ISA_AT_MOST=isa_at_most and that variable declared.
  *
  * Every row must give the same bits in every batch size and at every place in the batch, through the API and through
- * the record with a wider stride; nothing may be written beside y and scratch; the self test must pass. Prints the
+ * the record with a wider stride; with user columns, as an item of a request, too; nothing may be written beside y and
+ * scratch; the self test must pass. Columns of x.npy are in EasyRec's order. Prints the
  * bits of rows of subnormals, infinities and NaNs (which builds must agree on, too) and the instruction set that
  * served, or the first difference. MODEL_H and MODEL are given by -D; of the header only what all models named MODEL
  * have in common is used, so that one object of this file serves them all.
@@ -64,6 +65,19 @@ static float *repeated(float *rows, size_t n, size_t width, size_t more)
     return to;
 }
 
+/* From EasyRec's order into that of the file. */
+static void put_in_order(float *x, size_t rows)
+{
+    const size_t in = RECORD.inputs;
+    float *row = malloc(in * sizeof *row);
+    for (size_t r = 0; r < rows && RECORD.input_order; r++) {
+        memcpy(row, x + r * in, in * sizeof *row);
+        for (size_t k = 0; k < in; k++)
+            x[r * in + k] = row[RECORD.input_order[k]];
+    }
+    free(row);
+}
+
 static char *guarded(size_t bytes)
 {
     char *room = aligned_alloc(64, (bytes + 2 * GUARD + 63) / 64 * 64);
@@ -116,6 +130,51 @@ static void wide_stride(const float *x, size_t rows, const float *want, char *sc
     free(y);
 }
 
+/* A user with `items` of the rows from `first` on, between users who have none; wider strides, NaNs behind each row. */
+static void one_request(const float *x, size_t first, size_t items, char *scratch)
+{
+    const size_t in = RECORD.inputs, n = RECORD.user_inputs, out = RECORD.outputs, us = n + 1, is = in - n + 2;
+    const size_t offsets[5] = {2, 2, 2 + items, 2 + items, 3 + items}, rows = 3 + items;
+    float *whole = malloc(rows * in * sizeof(float)), *want = malloc(rows * out * sizeof(float));
+    float *users = malloc(4 * us * sizeof(float)), *own = malloc(rows * is * sizeof(float));
+    char *y = guarded(rows * out * sizeof(float));
+    memset(users, 0xff, 4 * us * sizeof(float));
+    memset(own, 0xff, rows * is * sizeof(float));
+    memcpy(users + 1 * us, x + first * in, n * sizeof(float));
+    memcpy(users + 3 * us, x, n * sizeof(float));
+    for (size_t r = 2; r < rows; r++) {
+        const float *row = x + (first + r - 2) * in;
+        memcpy(own + r * is, row + n, (in - n) * sizeof(float));
+        memcpy(whole + r * in, users + (r < rows - 1 ? 1 : 3) * us, n * sizeof(float));
+        memcpy(whole + r * in + n, row + n, (in - n) * sizeof(float));
+    }
+    SCORE(whole + 2 * in, rows - 2, want + 2 * out, scratch);
+    RECORD.score_users(RECORD.weights, users, us, own, is, offsets, 4, (float *)(void *)y, scratch);
+    if (memcmp(y + 2 * out * sizeof(float), want + 2 * out, (rows - 2) * out * sizeof(float)) != 0)
+        fail("an item's bits differ", items, first);
+    check_guards(y + 2 * out * sizeof(float), (rows - 2) * out * sizeof(float), "written before the first item");
+    check_guards(y, rows * out * sizeof(float), "written beside y");
+    free(y - GUARD);
+    free(whole);
+    free(want);
+    free(users);
+    free(own);
+}
+
+static void requests(const float *x, size_t rows, char *scratch)
+{
+    const size_t none = 0;
+    float untouched = 7;
+    if (!RECORD.user_inputs)
+        return;
+    RECORD.score_users(RECORD.weights, x, 0, x, 0, &none, 0, &untouched, scratch);
+    if (untouched != 7)
+        fail("no users, yet a score", 0, 0);
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++)
+        for (size_t first = 0; first + batches[i] < rows; first += 17 + batches[i] / 2)
+            one_request(x, first, batches[i], scratch);
+}
+
 /* NaNs and infinities stay in their row; a score that is NaN is 0x7fc00000. */
 static void special_rows(const float *x, size_t rows, const float *want, char *scratch)
 {
@@ -159,6 +218,7 @@ int main(int argc, char **argv)
     size_t rows = x_floats / RECORD.inputs;
     if (rows < 9 || rows * RECORD.inputs != x_floats || rows * RECORD.outputs != y_floats)
         fail("x and y are not of this model", rows, 0);
+    put_in_order(x, rows);
     x = repeated(x, rows, RECORD.inputs, 300);
     want = repeated(want, rows, RECORD.outputs, 300);
     rows = 300;
@@ -169,6 +229,7 @@ int main(int argc, char **argv)
         fail("no rows, yet a score", 0, 0);
     every_place(x, rows, want, scratch);
     wide_stride(x, rows, want, scratch);
+    requests(x, rows, scratch);
     special_rows(x, rows, want, scratch);
     int self = SELF_TEST(scratch);
     if (self != 0)

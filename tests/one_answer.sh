@@ -4,7 +4,7 @@
 #
 #     one_answer.sh MMOEC TESTS WORK MODEL...
 #
-# For each model directory: compile it, score its features.npy by walk, and run tests/one_answer.c over builds of the
+# MODEL is a directory, or DIRECTORY:COLUMNS with --user-columns. For each model: compile it, score its features.npy by walk, and run tests/one_answer.c over builds of the
 # generated C by gcc and clang, several -O and -std, flags that could change sums, each instruction set, and aarch64
 # under qemu-aarch64 (more of it: other_machines.sh). All builds must also agree on the special rows that the driver
 # prints. The first model, a small one, gets all flags; the second all -O and few flags, the others few of both.
@@ -20,6 +20,8 @@ warnings="-Wall -Wextra -Wpedantic -Wconversion -Werror"
 # driver has them, "-" for the file's own choice alone. One build serves all instruction sets: they stand in one file,
 # and -include gives the cap a variable.
 build() { printf '%s\n' "$dir $*" >> "$work/jobs"; }
+# Where the builds of a model lie.
+dir_of() { echo "$work/$(basename "${1%:*}")$(echo "$1" | sed -n 's/.*:.*/_users/p')"; }
 echo "extern unsigned isa_at_most;" > "$work/cap.h"
 
 cat > "$work/run_job" <<'JOB'
@@ -56,13 +58,15 @@ sanitize="-O0 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
 n=0
 for model in "$@"; do
     n=$((n + 1))
-    dir=$work/$(basename "$model")
+    dir=$(dir_of "$model")
     mkdir -p "$dir"
+    case $model in *:*) users="--user-columns ${model#*:}" ;; *) users= ;; esac
+    model=${model%:*}
     cp "$model/features.npy" "$dir/x.npy"
-    "$mmoec" score "$model" --outputs all --features "$dir/x.npy" -o "$dir/y.npy"
-    "$mmoec" compile "$model" --outputs all --name m -o "$dir/m"
-    "$mmoec" compile "$model" --outputs all --name m --target aarch64 -o "$dir/arm"
-    "$mmoec" compile "$model" --outputs all --name m --target generic-c -o "$dir/plain"
+    "$mmoec" score "$model" --outputs all $users --features "$dir/x.npy" -o "$dir/y.npy"
+    "$mmoec" compile "$model" --outputs all $users --name m -o "$dir/m"
+    "$mmoec" compile "$model" --outputs all $users --name m --target aarch64 -o "$dir/arm"
+    [ "$users" ] || "$mmoec" compile "$model" --outputs all --name m --target generic-c -o "$dir/plain"
     for cc in gcc clang; do
         if [ $n -le 2 ]; then
             build $cc-O3 m 012 $cc -std=gnu17 -O3
@@ -84,11 +88,11 @@ for model in "$@"; do
     done
     # Every kernel and form that a plan may choose, whatever the model's size suggests.
     for form in panels ahead lanes calls arguments; do
-        [ $n -le 2 ] || continue
-        "$mmoec" compile "$model" --outputs all --name m --form $form -o "$dir/$form"
+        [ $n -le 2 ] || [ "$users" ] || continue
+        "$mmoec" compile "$model" --outputs all $users --name m --form $form -o "$dir/$form"
         build gcc-$form $form 012 gcc -std=c11 -O2
         build clang-$form $form 012 clang -std=c11 -O2
-        "$mmoec" compile "$model" --outputs all --name m --form $form --target aarch64 -o "$dir/arm-$form"
+        "$mmoec" compile "$model" --outputs all $users --name m --form $form --target aarch64 -o "$dir/arm-$form"
         build arm-$form arm-$form - aarch64-linux-gnu-gcc -static -std=c11 -O2
     done
     arm=aarch64-linux-gnu-gcc
@@ -109,7 +113,7 @@ status=0
 export warnings
 xargs -a "$work/jobs" -P "$(nproc)" -I {} sh -c "$work/run_job $work {}" > "$work/log" 2>&1 || status=1
 for model in "$@"; do
-    dir=$work/$(basename "$model")
+    dir=$(dir_of "$model")
     if [ "$(sort -u "$dir/special" | wc -l)" != 1 ]; then
         echo "FAILED: $dir: builds differ on special rows" >> "$work/log"
         sort "$dir/special" | uniq -c >> "$work/log"

@@ -140,6 +140,24 @@ run 0 inspect "$tiny"; shows 'the group "all" has 4 features, 21 columns'; shows
 run 0 inspect alone.config; shows 'none found, none needed'
 run 0 inspect "$tiny" --json; shows '"width":21'
 run 0 inspect "$tiny" --feature-order name; shows "order of the columns' names"
+# User columns: marked, first in x, and refused where they mean nothing.
+run 0 inspect "$tiny" --user-columns price,user_id; shows 'the first 12 are the user'; shows '8 ..   11  price .*user '
+shows '12 ..   12  age .*item'
+run 0 inspect "$tiny" --user-columns price,user_id --json
+shows '"key":"price","kind":"RawFeature","first":8,"width":4,"user":true'
+run 0 inspect "$tiny" --user-columns price,user_id --plan; shows 'onto.* from=s'
+run 2 inspect "$tiny" --user-columns price,usr_id; says 'usr_id", which is neither'; says 'did you mean "user_id"'
+run 2 inspect "$tiny" --user-columns user_id,age,price,tags; says 'items would have none'
+run 2 inspect "$tiny" --user-columns price --target generic-c --plan; says 'has no --user-columns'
+run 2 compile "$tiny" --user-columns price --target cortex-m4f -o small; says 'has no --user-columns'
+run 0 score "$tiny" --user-columns price,user_id --features "$tiny/features.npy"
+cp out users.csv
+run 0 compile "$tiny" --user-columns price,user_id -o users.so
+run 0 score users.so --features "$tiny/features.npy"
+cmp -s out users.csv || fail "user columns: a compiled file gives other scores"
+run 2 score users.so --features "$tiny/features.npy" --user-columns price; says 'does not apply to a compiled file'
+run 0 bench "$tiny" --engine walk --batch 8 --user-columns price; shows "one user's, us"; shows ' 8 .*[0-9]\.[0-9]*$'
+
 for engine in walk $jit aot reference; do
     run 0 score "$tiny" --features "$tiny/features.npy" --engine $engine -v; says "scored by $engine"
     [ "$(wc -l < out)" = 129 ] || fail "$engine: not 128 rows and a header"

@@ -53,6 +53,25 @@ static const char *places(const struct features *f)
     return t.data;
 }
 
+/* With --user-columns: the keys as above, the user's marked; the group and what surrounds it may be any. */
+static const char *users_by(const char *columns, const char *text)
+{
+    clear();
+    options.user_columns = columns;
+    struct features *f = read_text(text);
+    bool good = f && place_users(&job, f);
+    options.user_columns = NULL;
+    if (!good)
+        return job.last_message->text;
+    struct text t = {.arena = &job.arena};
+    for (int i = 0; i < f->n_features; i++)
+        text_print(&t, "%s%s%s %d", i ? ", " : "", f->feature[i].user ? "*" : "", f->feature[i].key, f->feature[i].first);
+    text_print(&t, "; %d of", f->user_width);
+    for (int i = 0; i < f->width; i++)
+        text_print(&t, " %u", (unsigned)f->easyrec_column[i]);
+    return t.data;
+}
+
 /* ---- goldens ---- */
 
 /* columns.json as one line per feature: key, first, after the last. */
@@ -702,6 +721,52 @@ static void attention_is_refused_where_easyrec_cannot_build_it(void **state)
     refused(SEQUENCES, "feature_names: 'a' negative_sampler: true", "unsupported");
 }
 
+/* ---- user columns ---- */
+
+#define THREE                                                                                        \
+    ID("a", "shared_names: 's'") ID("b", "") ID("c", "")                                             \
+    "feature_configs { input_names: ['a', 'c'] feature_name: 'ac' feature_type: ComboFeature"        \
+    " hash_bucket_size: 9 embedding_dim: 2 } "
+#define GROUPS(all)                                                                                  \
+    "model_config { feature_groups { group_name: 'all' " all " wide_deep: DEEP } "                   \
+    "feature_groups { group_name: 'person' feature_names: ['c', 'a'] wide_deep: DEEP } }"
+
+static void features_of_user_columns_come_first(void **state)
+{
+    (void)state;
+    static const char abc[] = THREE GROUPS("feature_names: ['a', 'b', 'c']");
+    static const char more[] = THREE GROUPS("feature_names: ['a', 's', 'ac']");
+    assert_string_equal(users_by("b", abc), "a 2, *b 0, c 4; 2 of 2 3 0 1 4 5");
+    assert_string_equal(users_by("c,a", abc), "*a 0, b 4, *c 2; 4 of 0 1 4 5 2 3");
+    assert_string_equal(users_by("person", abc), "*a 0, b 4, *c 2; 4 of 0 1 4 5 2 3");
+    /* A copy has its own input; a combination is the user's if both of its inputs are. */
+    assert_string_equal(users_by("s", more), "a 2, *s 0, ac 4; 2 of 2 3 0 1 4 5");
+    assert_string_equal(users_by("a", more), "*a 0, s 2, ac 4; 2 of 0 1 2 3 4 5");
+    assert_string_equal(users_by("a,c", more), "*a 0, s 4, *ac 2; 4 of 0 1 4 5 2 3");
+}
+
+static void attention_is_the_users_if_all_of_it_is(void **state)
+{
+    (void)state;
+    static const char din[] = SEQUENCES
+        GROUPS("feature_names: 'b' sequence_features { group_name: 'din' seq_att_map { key: 'a' hist_seq: 'h2' } }");
+    assert_string_equal(users_by("b,h2", din), "*b 0, din 2; 2 of 0 1 2 3 4 5");
+    assert_string_equal(users_by("h2,a", din), "b 4, *din 0; 4 of 2 3 4 5 0 1");
+}
+
+static void user_columns_must_mean_something(void **state)
+{
+    (void)state;
+    static const char abc[] = THREE GROUPS("feature_names: ['a', 'b', 'c']");
+    assert_string_equal(users_by("a,persn", abc),
+                        "--user-columns names \"persn\", which is neither a column nor a feature group");
+    assert_string_equal(job.last_message->hint, "did you mean \"person\"?");
+    assert_string_equal(users_by("s", abc), "no feature of the group \"all\" is made of --user-columns alone");
+    assert_string_equal(users_by("a,b,c", abc),
+                        "every feature of the group \"all\" is the user's by --user-columns: items would have none");
+    assert_int_equal(job.result, BAD_USAGE);
+}
+
 static void dice_of_attention_counts_batch_norms(void **state)
 {
     (void)state;
@@ -915,6 +980,9 @@ int main(void)
         TEST(unknown_names_are_told_up_to_a_limit),
         TEST(attention_has_the_width_of_what_it_keeps),
         TEST(attention_is_refused_where_easyrec_cannot_build_it),
+        TEST(features_of_user_columns_come_first),
+        TEST(attention_is_the_users_if_all_of_it_is),
+        TEST(user_columns_must_mean_something),
         TEST(dice_of_attention_counts_batch_norms),
         TEST(trouble_is_a_warning),
         TEST(what_easyrec_cannot_build_is_refused),

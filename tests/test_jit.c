@@ -71,6 +71,66 @@ static void jit_gives_the_bits_of_walk(void **state)
     }
 }
 
+/* A model whose first columns, some of them, are the user's. */
+static const struct network *with_users(const char *dir)
+{
+    struct network *n = network_of(dir);
+    struct model *m = copy_model(&job, n->model);
+    m->user_inputs = (m->values[m->inputs[0]].width + 1) / 2;
+    n->model = m;
+    return n;
+}
+
+/* Rows, as users of 0, 1, 2, ... items. */
+static float *scores_of_users(const struct mmoe_model *r)
+{
+    size_t n = r->user_inputs, own = r->inputs - n, offsets[ROWS] = {0}, users = 0;
+    float *u = NEW_ARRAY(&job, ROWS * n, float), *x = NEW_ARRAY(&job, ROWS * own, float);
+    float *y = NEW_ARRAY(&job, ROWS * r->outputs, float);
+    char *room = arena_alloc(&job.arena, r->scratch_bytes + 64);
+    for (size_t i = 0; i < ROWS * n; i++)
+        u[i] = (float)(i * 7919 % 2003) / 1000 - 1;
+    for (size_t i = 0; i < ROWS * own; i++)
+        x[i] = (float)(i * 6113 % 1999) / 1000 - 1;
+    for (; offsets[users] < ROWS; users++)
+        offsets[users + 1] = offsets[users] + users < ROWS ? offsets[users] + users : ROWS;
+    r->score_users(r->weights, u, n, x, own, offsets, users, y, room + (64 - (uintptr_t)room % 64) % 64);
+    return y;
+}
+
+static struct live *live_with_users(const char *dir, const char *engine)
+{
+    struct live *l = open_live(&job, with_users(dir), engine);
+    assert_non_null(l);
+    take_live(&job, l);
+    return l;
+}
+
+static void jit_gives_requests_the_bits_of_walk(void **state)
+{
+    (void)state;
+    for (const char *const *dir = models; *dir; dir++) {
+        if (network_of(*dir)->features->width < 2)
+            continue;
+        struct live *plain = live_with_users(*dir, "walk-plain");
+        const struct mmoe_model *r = live_record(plain);
+        size_t bytes = ROWS * r->outputs * sizeof(float);
+        float *want = scores_of_users(r);
+        for (size_t i = 0; i < COUNT(isas); i++) {
+            if (!mmoe_kernels_named(isas[i]))
+                continue;
+            struct live *l = live_with_users(*dir, arena_print(&job.arena, "jit-%s", isas[i]));
+            assert_int_equal(live_record(l)->user_inputs, r->user_inputs);
+            assert_non_null(live_record(l)->input_order);
+            assert_memory_equal(scores_of_users(live_record(l)), want, bytes);
+            close_live(l);
+        }
+        close_live(plain);
+        end(NULL);
+        begin(NULL);
+    }
+}
+
 /* ---- who calls the kernels, and where that lies ---- */
 
 static const void *caller;
@@ -241,6 +301,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(jit_gives_the_bits_of_walk),
+        TEST(jit_gives_requests_the_bits_of_walk),
         TEST(memory_that_libtcc_wrote_calls_the_kernels),
         TEST(code_is_executable_and_nothing_is_writable_too),
         TEST(equal_models_share_code),

@@ -163,7 +163,7 @@ static void wrong_options_are_refused(void **state)
 {
     (void)state;
     struct mmoec_model *model;
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 8; i++) {
         struct mmoec_options o = defaults;
         const char *dir = models[0];
         switch (i) {
@@ -173,10 +173,45 @@ static void wrong_options_are_refused(void **state)
         case 3: o.name = "2; int x"; break;
         case 4: o.target = "sparc"; break;
         case 5: o.outputs = "nope"; break;
+        case 6: o.user_columns = "nope"; break;
         default: dir = NULL;
         }
         assert_int_equal(mmoec_jit(dir, &o, &model, NULL), MMOEC_BAD_USAGE);
     }
+}
+
+/* A user with three items, by the record and by a reader: the scores of the same rows. */
+static void user_columns_are_shared_by_items(void **state)
+{
+    (void)state;
+    enum { USER = 12, ALL = 21, OUTPUTS = 2 };          /* tiny_mmoe: user_id and price, of four features */
+    const size_t offsets[] = {0, 3};
+    float user[USER], items[3 * (ALL - USER)], x[3 * ALL], want[3 * OUTPUTS], y[3 * OUTPUTS];
+    struct mmoec_options o = defaults;
+    struct mmoec_model *m;
+    struct mmoe *served;
+    struct mmoe_reader *reader;
+    o.user_columns = "user_id,price";
+    assert_int_equal(mmoec_jit(models[0], &o, &m, NULL), MMOEC_OK);
+    const struct mmoe_model *r = mmoec_record(m);
+    assert_int_equal(r->user_inputs, USER);
+    assert_int_equal(r->inputs, ALL);
+    assert_int_equal(r->outputs, OUTPUTS);
+    assert_int_equal(r->input_order[USER], 8);          /* age */
+    for (int i = 0; i < USER; i++)
+        user[i] = (float)i / 7;
+    for (int i = 0; i < 3 * (ALL - USER); i++)
+        items[i] = (float)(i % 5) - 2;
+    for (int row = 0; row < 3; row++) {
+        memcpy(x + row * ALL, user, sizeof user);
+        memcpy(x + row * ALL + USER, items + row * (ALL - USER), (ALL - USER) * sizeof *x);
+    }
+    assert_int_equal(mmoe_open(&served, mmoec_source(m)), MMOE_OK);
+    assert_int_equal(mmoe_reader_new(&reader, served, NULL), MMOE_OK);
+    mmoe_score(reader, x, 3, want);
+    mmoe_score_users(reader, user, items, offsets, 1, y);
+    assert_memory_equal(y, want, sizeof y);
+    mmoe_close(served);
 }
 
 static void shorter_options_are_an_older_callers(void **state)
@@ -439,6 +474,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(messages_are_records),
         cmocka_unit_test(a_place_in_a_config_is_told),
         cmocka_unit_test(wrong_options_are_refused),
+        cmocka_unit_test(user_columns_are_shared_by_items),
         cmocka_unit_test(shorter_options_are_an_older_callers),
         cmocka_unit_test(files_are_written),
         cmocka_unit_test(a_weights_file_is_swapped_in),

@@ -3,7 +3,8 @@
  *
  * For each: fold changes eval by at most 1e-12 (1 + |z|), fuse and tidy not at all; the walk with plain kernels stays
  * within the bound that eval carries; every instruction set of this machine gives the plain walk's bits; rows do not
- * depend on the rows around them. Then what the passes are for is asserted of the structure.
+ * depend on the rows around them. Then what the passes are for is asserted of the structure. With user columns, wherever
+ * they end, values do not change either, and requests have the bits of rows.
  */
 #include "../compiler/mmoec.h"
 #include "../runtime/kernels.h"
@@ -193,6 +194,109 @@ static void targets_share_weights(void **state)
     end_job(&s.job);
 }
 
+/* ---- user columns ---- */
+
+/* The model whose first `users` columns are the user's, in an order that is not the kernels' own. */
+static const struct model *with_users(struct setting *s, int users)
+{
+    struct model *m = copy_model(&s->job, s->tidied);
+    int in = m->values[m->inputs[0]].width;
+    uint32_t *order = NEW_ARRAY(&s->job, (size_t)in, uint32_t);
+    for (int i = 0; i < in; i++)
+        order[i] = (uint32_t)((i + users) % in);
+    m->user_inputs = users;
+    m->input_order = order;
+    for (int i = 0; i < m->n_ops; i++)
+        for (int k = 0; m->ops[i].in[0] == m->inputs[0] && k < m->ops[i].n_blocks; k++)
+            m->wants[m->ops[i].blocks[k].kernel].order = order;
+    check_model(m);
+    return m;
+}
+
+/* Users of 0, 1, 2, ... items, whose columns are those of their first item; x in two parts. */
+struct requests {
+    float *x, *items;
+    const float *users[ROWS];
+    size_t offsets[ROWS + 1];
+    size_t n;
+};
+
+static struct requests make_requests(struct setting *s, size_t in, size_t n)
+{
+    struct requests q = {.x = NEW_ARRAY(&s->job, ROWS * in, float), .items = NEW_ARRAY(&s->job, ROWS * in, float)};
+    memcpy(q.x, s->x, ROWS * in * sizeof *q.x);
+    for (; q.offsets[q.n] < ROWS; q.n++) {
+        size_t first = q.offsets[q.n], end = first + q.n < ROWS ? first + q.n : ROWS;
+        q.users[q.n] = s->x + first * in;
+        q.offsets[q.n + 1] = end;
+        for (size_t r = first; r < end; r++) {
+            memcpy(q.x + r * in, q.users[q.n], n * sizeof *q.x);
+            memcpy(q.items + r * (in - n), s->x + r * in + n, (in - n) * sizeof *q.x);
+        }
+    }
+    return q;
+}
+
+static void walk_requests(struct setting *s, const char *dir, const struct model *m)
+{
+    static const char *const isas[] = {"plain", "avx2", "avx512", "neon"};
+    struct plan *p = make_plan(&s->job, m);
+    const struct weights *w = pack(&s->job, p);
+    size_t in = (size_t)p->inputs, n = (size_t)p->user_inputs, scores = (size_t)(ROWS * s->outputs);
+    const struct requests q = make_requests(s, in, n);
+    float *y = NEW_ARRAY(&s->job, scores, float), *shared = NEW_ARRAY(&s->job, scores, float);
+    float *users = NEW_ARRAY(&s->job, q.n * n, float);
+    void *scratch = new_scratch(&s->job, p);
+    for (size_t u = 0; u < q.n; u++)
+        memcpy(users + u * n, q.users[u], n * sizeof *users);
+    walk(p, w, mmoe_kernels_named("plain"), q.x, ROWS, y, scratch);
+    for (size_t k = 0; k < COUNT(isas); k++) {
+        if (!mmoe_kernels_named(isas[k]))
+            continue;
+        memset(shared, 0, scores * sizeof *shared);
+        walk_users(p, mmoe_kernels_named(isas[k]), w->numbers, users, n, q.items, in - n, q.offsets, q.n, shared, scratch);
+        if (memcmp(y, shared, scores * sizeof *y) != 0)
+            fail_msg("%s, %zu of %zu columns the user's, form %s: %s gives requests other bits", dir, n, in,
+                     s->options.form ? s->options.form : "of its size", isas[k]);
+    }
+}
+
+/* Every form that a plan may have. */
+static void requests_have_the_bits_of_rows(void **state)
+{
+    (void)state;
+    for (int d = 0; d < n_dirs; d++) {
+        struct setting s;
+        begin(&s, dirs[d]);
+        const int in = s.tidied->values[s.tidied->inputs[0]].width, ends[] = {1, in / 2, in - 1};
+        for (int i = 0; in > 1 && i < 3; i++) {
+            const struct model *m = with_users(&s, ends[i] > 0 ? ends[i] : 1), *split = split_users(&s.job, m);
+            check_model(split);
+            assert_memory_equal(evaluate(&s, m, NULL), evaluate(&s, split, NULL), (size_t)(ROWS * s.outputs) * sizeof(double));
+            for (size_t f = 0; f == 0 || plan_forms[f - 1]; f++) {
+                s.options.form = f ? plan_forms[f - 1] : NULL;
+                walk_requests(&s, dirs[d], m);
+            }
+        }
+        end_job(&s.job);
+    }
+}
+
+/* Weights that are in another order, or shared in other parts, must not be taken for each other's. */
+static void user_columns_are_of_the_structure(void **state)
+{
+    (void)state;
+    struct setting s;
+    begin(&s, dirs[0]);
+    unsigned char none[32], some[32], more[32];
+    digest_of(&s, "x86-64", s.tidied, none);
+    digest_of(&s, "x86-64", with_users(&s, 3), some);
+    digest_of(&s, "x86-64", with_users(&s, 4), more);
+    assert_memory_not_equal(none, some, sizeof none);
+    assert_memory_not_equal(some, more, sizeof some);
+    end_job(&s.job);
+}
+
 int main(int argc, char **argv)
 {
     dirs = argv + 1;
@@ -202,6 +306,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(walk_stays_within_the_bound),
         cmocka_unit_test(passes_do_their_work),
         cmocka_unit_test(targets_share_weights),
+        cmocka_unit_test(requests_have_the_bits_of_rows),
+        cmocka_unit_test(user_columns_are_of_the_structure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) != 0;
 }
