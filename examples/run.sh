@@ -40,6 +40,10 @@ paste -d ' ' $out/scores $out/ctr $out/cvr | awk '
         exit !(NR == 128 && most <= 2e-6)
     }'
 
+# From rows of what users and items have, instead of floats.
+say cc -O2 -I $out examples/rows.c $out/tiny.c -o $out/from_rows
+say $out/from_rows
+
 # The same model as a shared object, served by libmmoe and swapped meanwhile: the same bits.
 say build/mmoec compile $model -o $out/tiny.so
 say cc -O2 -pthread -I runtime examples/serve.c build/libmmoe.a -o $out/serve
