@@ -46,7 +46,7 @@ static const struct option_row {
     {O_NAME, COMPILE, "name", "NAME", "the C name of the model (default: from OUT)", NULL},
     {O_TARGET, COMPILE | INSPECT | VERIFY | BENCH, "target", "NAME", "the kind of machine", NULL},
     {O_WEIGHTS_IN, COMPILE, "weights-in", "PLACE", "c: in the C file (default); file: beside it", places},
-    {O_FROM, COMPILE, "from", "WHAT", "rows: it takes rows, too (default if its tables have 16 MB at most); features: it does not",
+    {O_FROM, COMPILE, "from", "WHAT", "rows: it takes rows, too (default if its tables have 4 MB at most); features: it does not",
      inputs},
     {O_NUMERICS, COMPILE | VERIFY | BENCH, "numerics", "CLASS", "the class of arithmetic", NULL},
     {O_PROOF, COMPILE, "proof", NULL, "write OUT_proof.c, a driver for Frama-C: see docs/firmware.md", NULL},

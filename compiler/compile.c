@@ -188,7 +188,7 @@ static struct network *read_as(struct job *job, enum reading how)
 
 /* ---- from rows ------------------------------------------------------------------------------------------------- */
 
-#define FEW_TABLE_FLOATS ((uint64_t)4 << 20)    /* 16 MB: tables that generated code takes along unasked */
+#define FEW_TABLE_FLOATS ((uint64_t)1 << 20)    /* 4 MB: tables that generated code takes along unasked */
 
 static struct row_program *lower_for_c(struct job *job, const struct network *n)
 {

@@ -30,22 +30,26 @@ static void add_target(struct text *to, const char *path)
         text_print(to, strchr(" #\\", *c) ? "\\%c" : *c == '$' ? "$%c" : "%c", *c);
 }
 
-/* The checkpoint's data files that were read, each once; they lie beside its index. */
+/* The data files of a tensor that are not there yet; they lie beside the checkpoint's index. */
+static void add_shards_of(struct job *job, const struct network *n, const struct tensor *t, struct text *to)
+{
+    size_t dir = (size_t)(base_name(n->checkpoint) - n->checkpoint);
+    for (int k = 0; t && k < t->n_pieces; k++) {
+        const char *name = t->pieces[k].file->name;
+        if (strstr(to->data, name))
+            continue;
+        text_print(to, " ");
+        add_target(to, arena_print(&job->arena, "%.*s%s", (int)dir, n->checkpoint, name));
+    }
+}
+
+/* All data files that were read. */
 static void add_shards(struct job *job, const struct network *n, struct text *to)
 {
-    const char *last = "";
-    size_t dir = (size_t)(base_name(n->checkpoint) - n->checkpoint);
-    for (int i = 0; i < n->original->n_wants; i++) {
-        const struct tensor *t = n->original->wants[i].tensor;
-        for (int k = 0; t && k < t->n_pieces; k++) {
-            const char *name = t->pieces[k].file->name;
-            if (strcmp(name, last) == 0 || (to->data && strstr(to->data, name)))
-                continue;
-            text_print(to, " ");
-            add_target(to, arena_print(&job->arena, "%.*s%s", (int)dir, n->checkpoint, name));
-            last = name;
-        }
-    }
+    for (int i = 0; i < n->original->n_wants; i++)
+        add_shards_of(job, n, n->original->wants[i].tensor, to);
+    for (int i = 0; n->rows && i < n->rows->n_tables; i++)
+        add_shards_of(job, n, n->rows->tables[i].tensor, to);
 }
 
 /* A rule for make: the output depends on the config and the checkpoint. */

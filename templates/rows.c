@@ -39,10 +39,14 @@ static void spoil(struct rows *r, size_t row, uint32_t column, int why)
 /*@ end */
 
 /*@ begin text_value */
+/* Where there are no bytes the pointer may be none, to which nothing could be added. */
 static struct mmoe_text text_value(const struct rows *r, uint32_t column, size_t row)
 {
     const struct mmoe_text *at = value_of(r, column, row);
-    return at ? *at : r->column[column].text;
+    struct mmoe_text text = at ? *at : r->column[column].text;
+    if (text.length == 0)
+        text.bytes = "";
+    return text;
 }
 /*@ end */
 
