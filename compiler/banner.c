@@ -71,8 +71,8 @@ static void layers(struct job *job, const struct model *m, struct text *to)
 /* With user columns: whose the columns of x are, and which of EasyRec's. */
 static void users(struct job *job, const struct plan *p, const struct features *f, struct text *to)
 {
-    text_print(to, " * User columns: the first %d floats of x are the user's, the other %d the item's. Of EasyRec's columns\n"
-                   " * they are", p->user_inputs, p->inputs - p->user_inputs);
+    text_print(to, " * User columns: the first %d floats of x are the user's, the other %d the item's. Of EasyRec's\n"
+                   " * columns they are", p->user_inputs, p->inputs - p->user_inputs);
     int n = 0;
     for (int user = 1; user >= 0; user--)
         for (int i = 0; i < f->n_features; i++) {

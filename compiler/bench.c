@@ -2,8 +2,9 @@
 /* bench.c: the command bench. How long the engines take for a row, and how much of the machine that is.
  *
  * Engines and limits are timed in turns on one core (measure.c): for each number of rows a call, every engine, the
- * multiply-adds of each instruction set, and a plain reading of as many bytes as the model has weights. With user columns
- * also the same number of items of one user, beside them. Then single calls, for the percentiles. Results are gathered, then printed as a table or as JSON.
+ * multiply-adds of each instruction set, and a plain reading of as many bytes as the model has weights. With user
+ * columns also the same number of items of one user, beside them. Then single calls, for the percentiles. Results are
+ * gathered, then printed as a table or as JSON.
  */
 #include "mmoec.h"
 #include "../runtime/kernels.h"

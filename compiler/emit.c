@@ -69,8 +69,8 @@ static const struct instance *find_instance(const struct emitter *e, bool lanes,
     struct instance w = wanted(e, lanes, st);
     for (int i = 0; i < e->n_instances; i++) {
         const struct instance *k = &e->instances[i];
-        if (k->lanes == lanes && k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->all == w.all && k->out == w.out &&
-            k->experts == w.experts && k->room == w.room && k->relu == w.relu)
+        if (k->lanes == lanes && k->kernel == w.kernel && k->act == w.act && k->in == w.in && k->all == w.all &&
+            k->out == w.out && k->experts == w.experts && k->room == w.room && k->relu == w.relu)
             return k;
     }
     return NULL;
@@ -97,7 +97,8 @@ static const char *instance_name(struct emitter *e, const struct instance *i)
     if (e->sizes_in_calls || i->kernel == KERNEL_ziln || i->kernel == KERNEL_narrow)
         return what;
     if (is_dense(i->kernel))
-        return print(e, "%s_%d%s_%d%s%s", what, i->in, i->all > i->in ? print(e, "_of_%d", i->all) : "", i->out, relu_name(e, i), i->room > i->out ? "_pad" : "");
+        return print(e, "%s_%d%s_%d%s%s", what, i->in, i->all > i->in ? print(e, "_of_%d", i->all) : "", i->out,
+                     relu_name(e, i), i->room > i->out ? "_pad" : "");
     return i->experts ? print(e, "%s_%d_%d", what, i->experts, i->out) : print(e, "%s_%d", what, i->out);
 }
 
@@ -196,8 +197,8 @@ static void add_expert_lists(struct emitter *e, const struct form *f, void (*add
 /* The drawn map of scratch: what lies where, and for which calls. */
 static void add_map(struct emitter *e, const struct form *f, const char *how)
 {
-    text_print(e->to, "/* Scratch, in floats, for %d row%s%s; calls are counted from 1.\n", f->block, f->block == 1 && *how ? "" : "s",
-               how);
+    text_print(e->to, "/* Scratch, in floats, for %d row%s%s; calls are counted from 1.\n", f->block,
+               f == &e->p->user ? "" : "s", how);
     for (int i = 0; i < f->n_buffers; i++) {
         const struct buffer *b = &f->buffers[i];
         const struct value *v = &f->model->values[b->value];
@@ -252,7 +253,8 @@ static const char *body(const struct emitter *e) { return straight(e) ? "BLOCK_B
 
 static const char block_arguments[] = "const float *w, const float *x, size_t xs, size_t rows, float *y, float *s";
 
-static void add_rows_block(struct emitter *e, const char *body, const char *name, const char *arguments, const struct form *f)
+static void add_rows_block(struct emitter *e, const char *body, const char *name, const char *arguments,
+                           const struct form *f)
 {
     text_print(e->to, "%s void %s__%s(%s)\n{\n", body, name, e->isa, arguments);
     add_calls(e, f, false);
@@ -381,20 +383,25 @@ static const char *columns_cases(struct emitter *e)
     return list_cases(e, occurs);
 }
 
-/* The functions of dense layers whose sums start from biases, or go onto others. */
-static void add_tiles(struct emitter *e, bool onto)
+/* Where sums of rows in tiles start: at biases, or at others, which they go onto. */
+static const char *tile_start(struct emitter *e, bool onto)
 {
-    const char *kind = onto ? "_onto" : "";
+    const char *others = "from + i / vecs * fs, c + i % vecs * VL, p->columns, i % vecs + 1 < vecs";
+    return onto ? print(e, "onto_start__%s(%s)", e->isa, others) : "v_load(w + i % vecs * VL)";
+}
+
+static void add_rows_tiles(struct emitter *e, bool onto)
+{
+    const char *kind = onto ? "_onto" : "", *columns = print(e, "tile_columns%s__%s", kind, e->isa);
     const struct word types = {"YS_TYPES", onto ? "ys, const float *from, size_t fs" : "ys"};
     const struct word from = {"YS_FROM", onto ? "ys, from, fs" : "ys"};
-    const char *columns = print(e, "tile_columns%s__%s", kind, e->isa);
-    const char *start = print(e, "onto_start__%s(from + i / vecs * fs, c + i %% vecs * VL, p->columns, i %% vecs + 1 < vecs)", e->isa);
+    const struct word start[] = {{"ONTO_START", print(e, "onto_start__%s", e->isa)}};
     const struct word rows[] = {
         {"TILE", print(e, "tile%s__%s", kind, e->isa)},
         {"TILE_COLUMNS", columns},
         {"WIDEST", print(e, "%d", widest_panel(e))},
         {"VECS_CASES", vecs_cases(e)},
-        {"TILE_START", onto ? start : "v_load(w + i % vecs * VL)"},
+        {"TILE_START", tile_start(e, onto)},
         types, from,
     };
     const struct word panel[] = {
@@ -403,33 +410,43 @@ static void add_tiles(struct emitter *e, bool onto)
         {"YS_NEXT", onto ? "ys, from += n * fs" : "ys"},
         types, from,
     };
+    if (onto) {
+        template_add(e->job, e->to, "dense_tile.c", "start", e->isa, start, (int)COUNT(start));
+        text_print(e->to, "\n");
+    }
+    template_add(e->job, e->to, "dense_tile.c", "tile", e->isa, rows, (int)COUNT(rows));
+    text_print(e->to, "\n");
+    if (straight(e))
+        return;
+    template_add(e->job, e->to, "dense_tile.c", "rows", e->isa, panel, (int)COUNT(panel));
+    text_print(e->to, "\n");
+}
+
+static void add_lanes_tiles(struct emitter *e, bool onto)
+{
+    const char *kind = onto ? "_onto" : "";
     const struct word lanes[] = {
         {"LANES_TILE", print(e, "lanes_tile%s__%s", kind, e->isa)},
         {"LANES_COLUMNS", print(e, "lanes_columns%s__%s", kind, e->isa)},
         {"LANES_PANEL", print(e, "lanes_panel%s__%s", kind, e->isa)},
         {"COLUMNS_CASES", columns_cases(e)},
         {"LANES_START", onto ? "v_all(from[c + i / vecs])" : "v_all(w[i / vecs])"},
-        {"Y_TYPES", onto ? "y, const float *from" : "y"}, {"Y_FROM", onto ? "y, from" : "y"},
+        {"Y_TYPES", onto ? "y, const float *from" : "y"},
+        {"Y_FROM", onto ? "y, from" : "y"},
         {"L_FROM", onto ? "l, from" : "l"},
     };
-    const struct word name[] = {{"ONTO_START", print(e, "onto_start__%s", e->isa)}};
-    bool in_rows = !onto || !e->in_lanes;
-    if (in_rows && onto) {
-        template_add(e->job, e->to, "dense_tile.c", "start", e->isa, name, (int)COUNT(name));
-        text_print(e->to, "\n");
-    }
-    if (in_rows) {
-        template_add(e->job, e->to, "dense_tile.c", "tile", e->isa, rows, (int)COUNT(rows));
-        text_print(e->to, "\n");
-    }
-    if (in_rows && !straight(e)) {
-        template_add(e->job, e->to, "dense_tile.c", "rows", e->isa, panel, (int)COUNT(panel));
-        text_print(e->to, "\n");
-    }
-    if (!e->in_lanes)
-        return;
     template_add(e->job, e->to, "dense_lanes.c", "tile", e->isa, lanes, (int)COUNT(lanes));
     text_print(e->to, "\n");
+}
+
+/* The functions that dense layers share. Sums go onto others where a user's items are scored: in lanes, if any. */
+static void add_tiles(struct emitter *e)
+{
+    add_rows_tiles(e, false);
+    if (e->in_lanes)
+        add_lanes_tiles(e, false);
+    if (uses(e, KERNEL_onto))
+        (e->in_lanes ? add_lanes_tiles : add_rows_tiles)(e, true);
 }
 
 static const char *then_relu(struct emitter *e, const struct instance *k)
@@ -447,7 +464,8 @@ static const char *about(struct emitter *e, const struct instance *k)
                                  : print(e, "y = x W + b%s: %d inputs, %s.", then_relu(e, k), k->in, columns);
     case KERNEL_onto:
         return e->sizes_in_calls ? "y = from + x W, then relu of the first columns: the last in inputs, out columns."
-                                 : print(e, "y = from + x W%s: the last %d inputs, %s.", then_relu(e, k), k->in, columns);
+                                 : print(e, "y = from + x W%s: the last %d inputs, %s.", then_relu(e, k), k->in,
+                                         columns);
     case KERNEL_narrow: return "A row of y = x W + b, then relu if asked for: in inputs, out columns, four at a time.";
     case KERNEL_act: return print(e, "y = %s(x): %s.", act_name(k->act), columns);
     case KERNEL_dice: return print(e, "EasyRec's Dice: %s.", columns);
@@ -465,36 +483,42 @@ static const char *about(struct emitter *e, const struct instance *k)
     bug("a kernel of no kind");
 }
 
-/* Words of a dense layer's kernel; returns how many. */
+/* Words of a dense layer's kernel over rows; returns how many. */
+static int dense_rows_words(struct emitter *e, const struct instance *k, struct word *words)
+{
+    int n = 0;
+    bool args = e->sizes_in_calls, onto = k->kernel == KERNEL_onto, users = e->p->user_inputs > 0;
+    const char *kind = onto ? "_onto" : "";
+    const char *before = args ? "(all - in)" : print(e, "%d", k->all - k->in);     /* inputs of the user's part */
+    const char *sizes = users ? ", size_t in, size_t out, size_t room, size_t panel, size_t relu, size_t all"
+                              : ", size_t in, size_t out, size_t room, size_t panel, size_t relu";
+    words[n++] = (struct word){"ALL", !args ? print(e, "%d", k->all) : users ? "all" : "in"};
+    words[n++] = (struct word){"ROOM", args ? "room" : print(e, "%d", k->room)};
+    words[n++] = (struct word){"PANEL", args ? "panel" : print(e, "%d", k->panel)};
+    words[n++] = (struct word){"AHEAD", print(e, "%d", e->p->ahead)};
+    words[n++] = (struct word){"SIZES", args ? sizes : ""};
+    const char *rows = straight(e) ? "tile_columns" : "panel_rows";
+    words[n++] = (struct word){"PANEL_ROWS", print(e, "%s%s__%s", rows, kind, e->isa)};
+    words[n++] = (struct word){"W_TYPES", onto ? "w, const float *from, size_t fs" : "w"};
+    words[n++] = (struct word){"YS_PANEL", onto ? "ys, from + j, fs" : "ys"};
+    words[n++] = (struct word){"W_FIRST", onto ? print(e, "w + %s * pitch", before) : "w"};
+    words[n++] = (struct word){"NEXT_FIRST", onto ? print(e, "(next + %s * pitch)", before) : "next"};
+    return n;
+}
+
 static int dense_words(struct emitter *e, const struct instance *k, struct word *words)
 {
     int n = 0;
     bool args = e->sizes_in_calls, onto = k->kernel == KERNEL_onto;
-    const char *kind = onto ? "_onto" : "";
     words[n++] = (struct word){"IN", args ? "in" : print(e, "%d", k->in)};
-    const char *all = !args ? print(e, "%d", k->all) : e->p->user_inputs ? "all" : "in";
-    const char *before = !args ? print(e, "%d", k->all - k->in) : "(all - in)";         /* inputs of the other part */
     words[n++] = (struct word){"OUT", args ? "out" : print(e, "%d", k->out)};
     words[n++] = (struct word){"RELU", args ? "relu" : print(e, "%d", k->relu)};
-    if (k->lanes) {
-        words[n++] = (struct word){"LANES_SIZES", args ? ", size_t in, size_t out, size_t relu" : ""};
-        words[n++] = (struct word){"LANES_PANEL", print(e, "lanes_panel%s__%s", kind, e->isa)};
-        words[n++] = (struct word){"LANES_W_TYPES", onto ? "w, const float *from" : "w"};
-        words[n++] = (struct word){"Y_FROM", onto ? "y, from" : "y"};
-        return n;
-    }
-    words[n++] = (struct word){"ROOM", args ? "room" : print(e, "%d", k->room)};
-    words[n++] = (struct word){"PANEL", args ? "panel" : print(e, "%d", k->panel)};
-    words[n++] = (struct word){"AHEAD", print(e, "%d", e->p->ahead)};
-    const char *sizes = e->p->user_inputs ? ", size_t in, size_t out, size_t room, size_t panel, size_t relu, size_t all"
-                                          : ", size_t in, size_t out, size_t room, size_t panel, size_t relu";
-    words[n++] = (struct word){"SIZES", args ? sizes : ""};
-    words[n++] = (struct word){"ALL", all};
-    words[n++] = (struct word){"W_FIRST", onto ? print(e, "w + %s * pitch", before) : "w"};
-    words[n++] = (struct word){"NEXT_FIRST", onto ? print(e, "(next + %s * pitch)", before) : "next"};
-    words[n++] = (struct word){"PANEL_ROWS", print(e, "%s%s__%s", straight(e) ? "tile_columns" : "panel_rows", kind, e->isa)};
-    words[n++] = (struct word){"W_TYPES", onto ? "w, const float *from, size_t fs" : "w"};
-    words[n++] = (struct word){"YS_PANEL", onto ? "ys, from + j, fs" : "ys"};
+    if (!k->lanes)
+        return n + dense_rows_words(e, k, words + n);
+    words[n++] = (struct word){"LANES_SIZES", args ? ", size_t in, size_t out, size_t relu" : ""};
+    words[n++] = (struct word){"LANES_PANEL", print(e, "lanes_panel%s__%s", onto ? "_onto" : "", e->isa)};
+    words[n++] = (struct word){"LANES_W_TYPES", onto ? "w, const float *from" : "w"};
+    words[n++] = (struct word){"Y_FROM", onto ? "y, from" : "y"};
     return n;
 }
 
@@ -609,9 +633,7 @@ static void add_plan(struct emitter *e)
     e->in_lanes = lanes_from(e->p, e->words) < INT_MAX;
     add_math(e);
     if (uses(e, KERNEL_dense))
-        add_tiles(e, false);
-    if (uses(e, KERNEL_onto))
-        add_tiles(e, true);
+        add_tiles(e);
     for (int i = 0; i < e->n_instances; i++)
         if (e->instances[i].kernel == KERNEL_narrow)
             add_narrow(e, &e->instances[i]);
@@ -769,8 +791,9 @@ static void add_self_test(struct emitter *e)
     };
     template_add(e->job, e->to, "frame.c", "environment", NULL, weights, (int)COUNT(weights));
     text_print(e->to, "\n");
-    const struct word all[] = {words[0], words[1], words[2], words[3], {"ROWS_TEST", p->user_inputs ? "rows_test" : "self_test"}};
-    const struct word users[] = {words[0], words[1], words[2], words[3], {"USER_INPUTS", print(e, "%d", p->user_inputs)}};
+    const char *name = p->user_inputs ? "rows_test" : "self_test", *users_inputs = print(e, "%d", p->user_inputs);
+    const struct word all[] = {words[0], words[1], words[2], words[3], {"ROWS_TEST", name}};
+    const struct word users[] = {words[0], words[1], words[2], words[3], {"USER_INPUTS", users_inputs}};
     if (p->target->narrow)
         template_add(e->job, e->to, "frame.c", "self_test_rows", NULL, words, (int)COUNT(words));
     else
@@ -877,7 +900,8 @@ static void add_record(struct emitter *e, const struct weights *w, const struct 
         {"WEIGHT_FLOATS", print(e, "%zu", p->weight_floats)}, {"STRUCTURE", bytes(e, structure)},
         {"WEIGHTS_DIGEST", baked(e) ? bytes(e, w->digest) : "0"}, {"WEIGHTS", e->weights ? e->weights : "NULL"},
         {"EXPECTED", baked(e) ? "expected" : "NULL"}, {"USER_INPUTS", print(e, "%d", p->user_inputs)},
-        {"INPUT_ORDER", p->user_inputs ? "input_order" : "NULL"}, {"SCORE_USERS", p->user_inputs ? "score_users" : "NULL"},
+        {"INPUT_ORDER", p->user_inputs ? "input_order" : "NULL"},
+        {"SCORE_USERS", p->user_inputs ? "score_users" : "NULL"},
     };
     template_add(e->job, e->to, "frame.c", "record", NULL, words, (int)COUNT(words));
     text_print(e->to, "\n");
@@ -894,7 +918,8 @@ static void add_api(struct emitter *e)
     const struct word record[] = {{"MODEL_RECORD", print(e, "%s_model", e->from->name)}};
     const struct word users[] = {
         {"MODEL_SCORE_USERS", print(e, "%s_score_users", e->from->name)}, {"WEIGHTS", e->weights},
-        {"USER_INPUTS", print(e, "%d", e->p->user_inputs)}, {"ITEM_INPUTS", print(e, "%d", e->p->inputs - e->p->user_inputs)},
+        {"USER_INPUTS", print(e, "%d", e->p->user_inputs)},
+        {"ITEM_INPUTS", print(e, "%d", e->p->inputs - e->p->user_inputs)},
     };
     if (baked(e)) {
         template_add(e->job, e->to, "frame.c", narrow ? "api_narrow" : "api", NULL, words, (int)COUNT(words) - (narrow ? 0 : 2));
@@ -1039,6 +1064,18 @@ static void add_rows_api(struct emitter *e)
                    "    void *scratch);\n\n", e->p->outputs, name, name, name);
 }
 
+static void declare_users(struct emitter *e, const char *name)
+{
+    const struct plan *p = e->p;
+    text_print(e->to,
+               "/* Requests, each of one user with many items: users [n_users][%d]; items and y have a row an item,\n"
+               "   [offsets[n_users]][%d] and [..][%d]; user u has the rows offsets[u] .. offsets[u + 1] - 1, if any;\n"
+               "   offsets [n_users + 1], ascending. Rows before offsets[0] are neither read nor written. The bits of\n"
+               "   %s_score. */\n"
+               "void %s_score_users(const float *users, const float *items, const size_t *offsets, size_t n_users,\n"
+               "    float *y, void *scratch);\n\n", p->user_inputs, p->inputs - p->user_inputs, p->outputs, name, name);
+}
+
 static void emit_h(struct emitter *e, const struct weights *w)
 {
     const struct plan *p = e->p;
@@ -1068,12 +1105,7 @@ static void emit_h(struct emitter *e, const struct weights *w)
                    "/* 0 if this build gives the bits that mmoec computed; else what struct mmoe_model says of self_test. */\n"
                    "int %s_self_test(void *scratch);\n\n", p->inputs, p->outputs, name, name);
     if (baked(e) && p->user_inputs)
-        text_print(e->to,
-                   "/* Requests, each of one user with many items: users [n_users][%d]; items and y have a row an item,\n"
-                   "   [offsets[n_users]][%d] and [..][%d]; user u has the rows offsets[u] .. offsets[u + 1] - 1, perhaps none; offsets\n"
-                   "   [n_users + 1], ascending. Rows before offsets[0] are neither read nor written. The bits of %s_score. */\n"
-                   "void %s_score_users(const float *users, const float *items, const size_t *offsets, size_t n_users, float *y,\n"
-                   "    void *scratch);\n\n", p->user_inputs, p->inputs - p->user_inputs, p->outputs, name, name);
+        declare_users(e, name);
     if (!baked(e))
         text_print(e->to, "/* The weights are in a file of their own: mmoe_open(&m, mmoe_weights(&%s_model, path)) of libmmoe. */\n",
                    name);

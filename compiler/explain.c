@@ -71,8 +71,9 @@ static void explain_isa(const struct plan *p, const char *name, struct text *to)
 
 static void explain_users(struct job *job, const struct plan *p, struct text *to)
 {
-    text_print(to, "users    the first %d of %d columns are the user's: sums over them are made once for all of the user's\n"
-                   "         items, and kept at the start of scratch (%s); sums over the item's columns go onto them\n",
+    text_print(to, "users    the first %d of %d columns are the user's: sums over them are made once for all of the\n"
+                   "         user's items, and kept at the start of scratch (%s); those over the item's columns go onto\n"
+                   "         them\n",
                p->user_inputs, p->inputs, size(job, p->user.scratch_floats * sizeof(float)));
 }
 

@@ -28,8 +28,8 @@
 #define ROWS_DENSE \
     "const float *, size_t, size_t, const float *, float *, size_t, size_t, size_t, size_t, size_t, size_t, size_t, int"
 #define ROWS_ONTO \
-    "const float *, size_t, size_t, const float *, const float *, size_t, float *, size_t, size_t, size_t, size_t, size_t, " \
-    "size_t, size_t, int"
+    "const float *, size_t, size_t, const float *, const float *, size_t, float *, size_t, size_t, size_t, size_t, " \
+    "size_t, size_t, size_t, int"
 #define ROWS_UNARY "const float *, size_t, size_t, float *, size_t, size_t"
 #define ROWS_ACT ROWS_UNARY
 #define ROWS_DICE "const float *, size_t, size_t, const float *, float *, size_t, size_t"
@@ -62,8 +62,9 @@ static const char declarations[] =
 #undef ACT
     "int check_scores(void (*)(const void *, const float *, size_t, size_t, float *, void *), const void *,\n"
     "                 const unsigned *, void *, size_t, size_t, size_t, size_t);\n"
-    "int check_users(void (*)(const void *, const float *, size_t, const float *, size_t, const size_t *, size_t, float *,\n"
-    "                         void *), const void *, const unsigned *, void *, size_t, size_t, size_t, size_t);\n";
+    "int check_users(void (*)(const void *, const float *, size_t, const float *, size_t, const size_t *, size_t,\n"
+    "                         float *, void *),\n"
+    "                const void *, const unsigned *, void *, size_t, size_t, size_t, size_t);\n";
 
 static const char *at(struct job *job, const struct place *p)
 {
@@ -97,12 +98,12 @@ static const char *row_arguments(struct job *job, const struct plan *p, const st
     const char *x = at(job, &st->x), *xs = stride(job, &st->x), *y = at(job, &st->y), *ys = stride(job, &st->y);
     switch (st->kernel) {
     case KERNEL_dense:
-        return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %d, %d, %d, %d, %d, %d, %d", x, xs, st->w, y, ys, st->in,
-                           st->all, st->out, st->room, st->panel, st->relu, p->ahead);
+        return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %d, %d, %d, %d, %d, %d, %d", x, xs, st->w, y, ys,
+                           st->in, st->all, st->out, st->room, st->panel, st->relu, p->ahead);
     case KERNEL_onto:
         return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %s, %s, %d, %d, %d, %d, %d, %d, %d", x, xs, st->w,
-                           at(job, &st->from), stride(job, &st->from), y, ys, st->in, st->all, st->out, st->room, st->panel, st->relu,
-                           p->ahead);
+                           at(job, &st->from), stride(job, &st->from), y, ys, st->in, st->all, st->out, st->room,
+                           st->panel, st->relu, p->ahead);
     case KERNEL_dice: return arena_print(a, "%s, %s, rows, w + %zuul, %s, %s, %d", x, xs, st->w, y, ys, st->out);
     case KERNEL_ziln: return arena_print(a, "%s, %s, rows, %s, %s", x, xs, y, ys);
     case KERNEL_mix:
@@ -120,8 +121,8 @@ static const char *lanes_arguments(struct job *job, const struct step *st)
     case KERNEL_load: return arena_print(a, "%s, xs, rows, %s, %d", x, y, st->out);
     case KERNEL_store: return arena_print(a, "%s, rows, %s, %s, %d", x, y, stride(job, &st->y), st->out);
     case KERNEL_onto:
-        return arena_print(a, "%s, lanes, w + %zuul, %s, %s, %d, %d, %d", x, st->w, at(job, &st->from), y, st->in, st->out,
-                           st->relu);
+        return arena_print(a, "%s, lanes, w + %zuul, %s, %s, %d, %d, %d", x, st->w, at(job, &st->from), y, st->in,
+                           st->out, st->relu);
     case KERNEL_dense:
         return arena_print(a, "%s, lanes, w + %zuul, %s, %d, %d, %d", x, st->w, y, st->in, st->out, st->relu);
     case KERNEL_dice: return arena_print(a, "%s, lanes, w + %zuul, %s, %d", x, st->w, y, st->out);
@@ -138,7 +139,8 @@ static void add_form(struct job *job, const struct plan *p, const struct form *f
                      size_t multiple, struct text *to)
 {
     add_expert_lists(f, lanes, to);
-    text_print(to, "static void %s(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)\n{\n", name);
+    text_print(to, "static void %s(const float *w, const float *x, size_t xs, size_t rows, float *y, float *s)\n{\n",
+               name);
     if (lanes)
         text_print(to, "    size_t lanes = (rows + %zuul) / %zuul * %zuul;\n", multiple - 1, multiple, multiple);
     for (int i = 0; i < f->n_steps; i++) {
@@ -163,8 +165,8 @@ static void add_blocks(const char *block, int most, int outputs, struct text *to
 /* Users, then the items of each. */
 static void add_users_function(const struct plan *p, bool in_lanes, struct text *to)
 {
-    text_print(to, "static void score_items(const void *w, const float *x, size_t xs, size_t rows, float *y, void *s)\n{\n"
-                   "    size_t n;\n");
+    text_print(to, "static void score_items(const void *w, const float *x, size_t xs, size_t rows, float *y, void *s)\n"
+                   "{\n    size_t n;\n");
     if (in_lanes)
         text_print(to, "    for (; rows > 0; rows -= n, x += n * xs, y += n * %dul) {\n"
                        "        n = rows < %d ? rows : %d;\n        items(w, x, xs, n, y, s);\n    }\n",
@@ -199,7 +201,7 @@ static void add_functions(const struct plan *p, const char *isa, struct text *to
                "    int wrong = check_scores(score, w, expected, s, %d, %d, %zuul, %zuul);\n",
                p->inputs, p->outputs, p->weight_floats, p->scratch_floats);
     if (p->user_inputs)
-        text_print(to, "    if (!wrong)\n        wrong = check_users(score_users, w, expected, s, %d, %d, %d, %zuul);\n",
+        text_print(to, "    if (!wrong)\n        wrong = check_users(score_users, w, expected, s, %d, %d, %d, %zu);\n",
                    p->inputs, p->user_inputs, p->outputs, p->scratch_floats);
     text_print(to, "    return wrong;\n}\nconst char *chosen_isa(void) { return \"%s\"; }\n", isa);
 }
@@ -419,7 +421,8 @@ static void add_symbols(TCCState *s, const struct mmoe_kernels *k)
     int (*check)(score_function *, const void *, const uint32_t *, void *, size_t, size_t, size_t, size_t) =
         check_scores;
     add_symbol(s, "check_scores", &check);
-    int (*users)(users_function *, const void *, const uint32_t *, void *, size_t, size_t, size_t, size_t) = check_users;
+    int (*users)(users_function *, const void *, const uint32_t *, void *, size_t, size_t, size_t, size_t) =
+        check_users;
     add_symbol(s, "check_users", &users);
 }
 

@@ -279,7 +279,7 @@ enum act {
 };
 
 enum type { F32 };                  /* of a value; bf16 and int8 come with their numerics */
-enum axis { PER_ROW, PER_USER };    /* what a value is repeated over: rows, or users, each of whom has many; steps come */
+enum axis { PER_ROW, PER_USER };    /* what a value is repeated over: rows, or users, who have many each; steps come */
 
 struct value {
     const char *name;               /* unique; "mmoe/expert_0/dnn_0" */
@@ -296,7 +296,7 @@ struct want {
     int dim[2];                     /* a kernel is [in][out] */
     struct pos pos;                 /* in the config: what implies it */
     const char *why;                /* for a shape message: 'the group "all" has 17 features ...'; or NULL */
-    const uint32_t *order;          /* a kernel of the model's input: [dim[0]]: which of its rows each input has; or NULL */
+    const uint32_t *order;          /* [dim[0]], of a kernel of the model's input: which row each input has; or NULL */
     const struct tensor *tensor;    /* set by bind */
 };
 
@@ -628,10 +628,10 @@ struct model *fold(struct job *job, const struct model *m);     /* batch norms i
 struct model *fuse(struct job *job, const struct model *m);     /* equal layers side by side */
 struct model *tidy(struct job *job, const struct model *m);     /* drops what nothing reads */
 
-/* ---- users.c: what is the user's alone ---------------------------------------------------------------------------- */
+/* ---- users.c: what is the user's alone --------------------------------------------------------------------------- */
 
-/* A model with user columns as requests are scored, the same values: two inputs, and what depends on the user's alone is
-   computed apart, a row a user. */
+/* A model with user columns as requests are scored, the same values: two inputs, and what depends on the user's alone
+   is computed apart, a row a user. */
 struct model *split_users(struct job *job, const struct model *m);
 
 /* ---- plan.c, explain.c: every decision about the machine ------------------------------------------------------------------- */
@@ -706,7 +706,7 @@ struct step {
     int all;                        /* dense, onto: inputs that the panels have: the first `in` of them, or the last */
     int panel;                      /* dense, onto: most columns of a panel, a multiple of 8; narrow: 4 */
     int room;                       /* dense, onto: columns from y on that may be written: padding need not be masked */
-    int relu;                       /* dense, onto, narrow: applied to so many of their sums, the first; narrow: to all or none */
+    int relu;                       /* dense, onto, narrow: of their first so many sums; narrow: of all or none */
     int experts;                    /* mix */
     struct place *expert;           /* mix: [experts], all in scratch */
     int list;                       /* mix: number of its list of experts; a form's mixtures over equal lists share one */
@@ -828,9 +828,9 @@ bool wrong_environment(void);
 /* All rows at once give the expected scores: */
 bool check_once(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
                 size_t outputs, size_t score_floats);
-/* The rows that check_once or check_scores left in scratch, as users with an item each, give the same scores: 0, or 3. */
-int check_users(users_function *score_users, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
-                size_t user_inputs, size_t outputs, size_t score_floats);
+/* The rows that check_once or check_scores left in scratch give the same as users with an item each: 0; else 3. */
+int check_users(users_function *score_users, const void *weights, const uint32_t *expected, void *scratch,
+                size_t inputs, size_t user_inputs, size_t outputs, size_t score_floats);
 int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
                  size_t outputs, size_t weight_floats, size_t score_floats);
 
@@ -1019,7 +1019,7 @@ void run_engine_requests(struct engine *e, const struct mmoe_values *values, con
 bool run_engine_rows(struct job *job, struct engine *e, const struct mmoe_values *values, size_t rows, float *y,
                      struct mmoe_row_status *status);
 int engine_user_inputs(const struct engine *e);         /* 0: it knows no users */
-const uint32_t *engine_order(const struct engine *e);   /* which of EasyRec's columns each column of x is; NULL: the same */
+const uint32_t *engine_order(const struct engine *e);   /* which of EasyRec's columns each of x is; NULL: the same */
 /* Users with their items, x in two parts; not by the reference. */
 void run_engine_users(struct engine *e, const float *users, const float *items, const size_t *offsets, size_t n_users,
                       float *y);

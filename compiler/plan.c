@@ -16,9 +16,10 @@
  * A small model gets a second list of calls, for more than a few rows: the same steps with rows in lanes, so that vectors
  * are full whatever the widths of layers, between a step that loads x and those that store y.
  *
- * A model with user columns gets more lists for requests: what is the user's alone, once; then the user's items, rows or
- * lanes. The first list's results lie at the start of scratch, where the others leave them. All read the same arena: a panel
- * has the user's inputs before the item's, so that whole rows go through it in one, and requests through its two parts.
+ * A model with user columns gets more lists for requests: what is the user's alone, once; then the user's items, rows
+ * or lanes. The first list's results lie at the start of scratch, where the others leave them. All read the same arena:
+ * a panel has the user's inputs before the item's, so that whole rows go through it in one, and requests through its
+ * two parts.
  */
 #include "mmoec.h"
 
@@ -286,7 +287,8 @@ static const struct packed *find_packed(const struct planner *pl, int op, int pa
     bug("columns that were not packed");
 }
 
-/* Reserves room in the arena; returns where it lies. All forms read the same arena: others find what the first reserved. */
+/* Reserves room in the arena; returns where it lies. All forms read the same arena: others find what the first
+   reserved. */
 static size_t add_packed(struct planner *pl, struct packed item)
 {
     struct plan *p = pl->p;
@@ -433,7 +435,8 @@ static void plan_unary(struct planner *pl, int i, enum kernel kernel)
 static void copy_to(struct planner *pl, int from, int to, int column)
 {
     bool spread = pl->in_lanes && pl->share == ITEMS && is_users(pl, from);
-    struct step *st = add_step(pl, spread ? KERNEL_spread : KERNEL_copy, pl->m->values[from].width, pl->m->values[to].name);
+    struct step *st = add_step(pl, spread ? KERNEL_spread : KERNEL_copy, pl->m->values[from].width,
+                               pl->m->values[to].name);
     st->x = place_of(pl, from);
     st->y = place_of(pl, to);
     st->y.at += columns_apart(pl, column);
@@ -814,6 +817,12 @@ static void check_form(const struct plan *p, const struct form *f)
     }
 }
 
+static void check_items(const struct plan *p, const struct form *f)
+{
+    for (int i = 0; i < f->n_buffers; i++)
+        assert(f->buffers[i].at >= p->user.scratch_floats && "an item's value lies on a user's");
+}
+
 void check_plan(const struct plan *p)
 {
     check_form(p, &p->rows);
@@ -821,10 +830,8 @@ void check_plan(const struct plan *p)
     check_form(p, &p->user);
     check_form(p, &p->items);
     check_form(p, &p->items_lanes);
-    for (int i = 0; i < p->items.n_buffers + p->items_lanes.n_buffers; i++) {
-        const struct buffer *b = i < p->items.n_buffers ? &p->items.buffers[i] : &p->items_lanes.buffers[i - p->items.n_buffers];
-        assert(b->at >= p->user.scratch_floats && "an item's value lies on a user's");
-    }
+    check_items(p, &p->items);
+    check_items(p, &p->items_lanes);
     size_t end = 0;
     for (int i = 0; i < p->n_packed; i++) {
         assert(p->packed[i].at >= end && p->packed[i].at % (size_t)p->target->grain == 0 && "weights are not in order of use");

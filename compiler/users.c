@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/* users.c: what is the user's alone, apart: the model as a request of one user with many items is scored. The plan makes it
- * beside that of whole rows; both have the same weights.
+/* users.c: what is the user's alone, apart: the model as a request of one user with many items is scored. The plan
+ * makes it beside that of whole rows; both have the same weights.
  *
- * Needs: a model of one input, whose first columns are the user's (user_inputs), best after tidy. Leaves: two inputs, the user's and the item's; each dense layer over the old one is two, over the user's part from the
- * bias, then over the item's part onto the sums of the first. Every column is the same sum in the same order: values do
- * not change at all. The first of the two, like the user's input, is a value a user. Whatever else reads the old input reads
- * both parts side by side.
+ * Needs: a model of one input, whose first columns are the user's (user_inputs), best after tidy. Leaves: two inputs,
+ * the user's and the item's; each dense layer over the old one is two, over the user's part from the bias, then over
+ * the item's part onto the sums of the first. Every column is the same sum in the same order: values do not change at
+ * all. The first of the two, like the user's input, is a value a user. Whatever else reads the old input reads both
+ * parts side by side.
  */
 #include "mmoec.h"
 

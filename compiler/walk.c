@@ -53,8 +53,8 @@ static void run_onto(const struct walker *k, const struct step *st)
 {
     size_t xs, fs;
     const float *x = source_of(k, &st->x, &xs), *from = source_of(k, &st->from, &fs);
-    k->k->onto(x, xs, k->rows, k->w + st->w, from, fs, target_of(k, &st->y), st->y.stride, (size_t)st->in, (size_t)st->all,
-               (size_t)st->out, (size_t)st->room, (size_t)st->panel, (size_t)st->relu, k->p->ahead);
+    k->k->onto(x, xs, k->rows, k->w + st->w, from, fs, target_of(k, &st->y), st->y.stride, (size_t)st->in,
+               (size_t)st->all, (size_t)st->out, (size_t)st->room, (size_t)st->panel, (size_t)st->relu, k->p->ahead);
 }
 
 static void run_step(const struct walker *k, const struct step *st)
@@ -260,8 +260,8 @@ bool check_once(score_function *score, const void *weights, const uint32_t *expe
     return memcmp(y, expected + 2, TEST_ROWS * outputs * sizeof *y) == 0;
 }
 
-int check_users(users_function *score_users, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
-                size_t user_inputs, size_t outputs, size_t score_floats)
+int check_users(users_function *score_users, const void *weights, const uint32_t *expected, void *scratch,
+                size_t inputs, size_t user_inputs, size_t outputs, size_t score_floats)
 {
     float *x = (float *)scratch + score_floats, *y = x + TEST_ROWS * inputs;
     size_t offsets[TEST_ROWS + 1];

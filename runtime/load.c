@@ -95,7 +95,8 @@ static enum mmoe_status load_copy(struct version *v, int from)
 /* Bytes of the smallest record there is: what came later stands behind. */
 #define FIRST_SIZE offsetof(struct mmoe_model, columns)
 
-/* Of a smaller record, from before the last members came, those are zero; of a larger one, what came later is left out. */
+/* Of a smaller record, from before the last members came, those are zero; of a larger one, what came later is left out.
+   */
 static enum mmoe_status use_record(struct version *v, const struct mmoe_model *r)
 {
     if (!r || r->abi != MMOE_ABI || r->size < FIRST_SIZE || !r->score || !r->self_test)

@@ -110,8 +110,8 @@ void mmoe_score_rows(struct mmoe_reader *r, const struct mmoe_values *columns, s
     mmoe_release(r);
 }
 
-void mmoe_score_users(struct mmoe_reader *r, const float *users, const float *items, const size_t *offsets, size_t n_users,
-                      float *y)
+void mmoe_score_users(struct mmoe_reader *r, const float *users, const float *items, const size_t *offsets,
+                      size_t n_users, float *y)
 {
     const struct mmoe_model *m = mmoe_hold(r);
     m->score_users(m->weights, users, m->user_inputs, items, m->inputs - m->user_inputs, offsets, n_users, y,

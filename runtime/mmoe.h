@@ -125,15 +125,16 @@ struct mmoe_model {
     const void *tables;             /* [table_floats] floats aligned to 64, of the embeddings; NULL: with the weights */
     const char *feature_order;      /* of the experts' input: "config", "name", and who said so; for people */
 
-    /* Of a model compiled with user columns; the others have 0 and NULL, as records that are older than these members. */
+    /* Of a model compiled with user columns; others have 0 and NULL, as have records older than these members. */
     uint32_t user_inputs;           /* the first so many columns of x are the user's, those behind them the item's */
     const uint32_t *input_order;    /* [inputs]: which of EasyRec's columns each column of x is; NULL: the same */
-    /* Requests, each of one user with many items. users [n_users][user_stride] with user_inputs floats a row; items and y
-       have a row an item, [offsets[n_users]][item_stride] with inputs - user_inputs floats and [..][outputs]; user u has
-       the rows offsets[u] .. offsets[u + 1] - 1, and may have none; offsets [n_users + 1], ascending. Rows before
-       offsets[0] are neither read nor written. The same bits as `score` of rows that are a user's columns and an item's. */
-    void (*score_users)(const void *weights, const float *users, size_t user_stride, const float *items, size_t item_stride,
-                        const size_t *offsets, size_t n_users, float *y, void *scratch);
+    /* Requests, each of one user with many items. users [n_users][user_stride] with user_inputs floats a row; items
+       and y have a row an item, [offsets[n_users]][item_stride] with inputs - user_inputs floats and [..][outputs];
+       user u has the rows offsets[u] .. offsets[u + 1] - 1, and may have none; offsets [n_users + 1], ascending. Rows
+       before offsets[0] are neither read nor written. The same bits as `score` of rows that are a user's columns and
+       an item's. */
+    void (*score_users)(const void *weights, const float *users, size_t user_stride, const float *items,
+                        size_t item_stride, const size_t *offsets, size_t n_users, float *y, void *scratch);
     /* The same from rows: columns that are the user's have a value a user, the others one a row; y [rows][outputs] and
        status [rows], a bad user's in all of his rows. The same bits as score_rows of rows that have the user's values. NULL:
        without user columns, or the model takes no rows. */
@@ -205,9 +206,9 @@ enum { MMOE_ANY_SHAPE = 1 };    /* mmoe_swap: other inputs or outputs are welcom
 /* Opens another model, runs its self test, and lets it serve instead: calls of mmoe_score that begin after the return
    are answered by it, those before, each as a whole, by one or the other. Waits until no reader uses the old model, and
    frees it. On any other status than MMOE_OK the old one serves on as if nothing had happened. Refuses a model whose
-   numbers of inputs or outputs, whose user columns, order of inputs, outputs' names or columns are others, unless flags
-   have MMOE_ANY_SHAPE. Any thread may
-   swap but one that holds a model (mmoe_hold); swaps of several threads follow each other. */
+   numbers of inputs or outputs, whose user columns, order of inputs, outputs' names or columns of rows are others,
+   unless flags have MMOE_ANY_SHAPE. Any thread may swap but one that holds a model (mmoe_hold); swaps of several
+   threads follow each other. */
 enum mmoe_status mmoe_swap(struct mmoe *m, struct mmoe_source source, unsigned flags);
 
 /* The record of what serves, with its weights: valid until the next swap or mmoe_close. Where another thread may swap,
@@ -248,11 +249,11 @@ static inline void mmoe_row_values(const struct mmoe_model *model, const void *r
 void mmoe_score_rows(struct mmoe_reader *reader, const struct mmoe_values *columns, size_t rows, float *y,
                      struct mmoe_row_status *status);
 
-/* Requests: users [n_users][user_inputs], items [rows][inputs - user_inputs], offsets [n_users + 1], y [rows][outputs], as
-   score_users of struct mmoe_model has them. What is the user's alone is computed once for all of the user's items: the
-   same bits as mmoe_score, in less time. Only for models with user columns: user_inputs of the record, above, is not 0,
-   which the caller has made sure of (a swap keeps it, unless it is asked for MMOE_ANY_SHAPE). By this thread alone, also
-   with a pool; otherwise as mmoe_score. */
+/* Requests: users [n_users][user_inputs], items [rows][inputs - user_inputs], offsets [n_users + 1], y [rows][outputs],
+   as score_users of struct mmoe_model has them. What is the user's alone is computed once for all of the user's items:
+   the same bits as mmoe_score, in less time. Only for models with user columns: user_inputs of the record, above, is
+   not 0, which the caller has made sure of (a swap keeps it, unless it is asked for MMOE_ANY_SHAPE). By this thread
+   alone, also with a pool; otherwise as mmoe_score. */
 void mmoe_score_users(struct mmoe_reader *reader, const float *users, const float *items, const size_t *offsets,
                       size_t n_users, float *y);
 

@@ -6,10 +6,11 @@
  * sums of the first part, y = from + x W, the last IN.
  *
  * Words: BODY, NAME, IN, ALL, OUT, RELU (so many columns), SIZES; ROOM (columns of y that may be written), PANEL, AHEAD
- * (prefetch?); PANEL_ROWS of dense_tile.c, or, where rows are few and known, its TILE_COLUMNS; W_TYPES and YS_PANEL (w and ys,
- * or those and from and fs behind them: as parameters, and as arguments for a panel); W_FIRST and NEXT_FIRST (w and next,
- * or where the last IN inputs' weights lie from there). Of the lanes' form, for small models whose layers are one panel each:
- * LANES_NAME, LANES_SIZES, and LANES_PANEL of dense_lanes.c; LANES_W_TYPES and Y_FROM (w and y, or those and from).
+ * (prefetch?); PANEL_ROWS of dense_tile.c, or, where rows are few and known, its TILE_COLUMNS; W_TYPES and YS_PANEL (w
+ * and ys, or those and from and fs behind them: as parameters, and as arguments for a panel); W_FIRST and NEXT_FIRST (w
+ * and next, or where the last IN inputs' weights lie from there). Of the lanes' form, for small models whose layers are
+ * one panel each: LANES_NAME, LANES_SIZES, and LANES_PANEL of dense_lanes.c; LANES_W_TYPES and Y_FROM (w and y, or
+ * those and from).
  */
 #ifndef NAME
 #include "dense_lanes.c"

@@ -9,12 +9,13 @@
  * Tiles also prefetch. Weights that do not fit into the cache stream through it once for all rows of a block: while a
  * panel computes, the bytes behind it are brought, and each tile does its share, a few lines every fourth k.
  *
- * Of a layer whose inputs come in two parts, the second part's sums go onto the first's, which lie in rows of their own:
- * acc = from[column], and the row of the panel before the part's is not read. `from` may be one row for all, its stride 0.
+ * Of a layer whose inputs come in two parts, the second part's sums go onto the first's, which lie in rows of their
+ * own: acc = from[column], and the row of the panel before the part's is not read. `from` may be one row for all, its
+ * stride 0.
  *
  * Words: TILE, TILE_COLUMNS, PANEL_ROWS (names), WIDEST (the most columns of a panel), VECS_CASES (CASE of every number of
- * vectors that occurs; at most 8); TILE_START (where a vector of sums starts); YS_TYPES, YS_FROM, YS_NEXT (ys, or that and
- * from and fs behind it: as parameters, as arguments, and in the step to the next rows); ONTO_START (a name).
+ * vectors that occurs; at most 8); TILE_START (where a vector of sums starts); YS_TYPES, YS_FROM, YS_NEXT (ys, or that
+ * and from and fs behind it: as parameters, as arguments, and in the step to the next rows); ONTO_START (a name).
  */
 #ifndef TILE
 #include "math.h"

@@ -573,8 +573,8 @@ MMOE_LOCAL void MODEL_SCORE_ROWS(const struct MODEL_ROW *rows, size_t n, float *
 /*@ end */
 #endif
 /*@ begin api_users */
-MMOE_EXPORT void MODEL_SCORE_USERS(const float *users, const float *items, const size_t *offsets, size_t n_users, float *y,
-    void *scratch)
+MMOE_EXPORT void MODEL_SCORE_USERS(const float *users, const float *items, const size_t *offsets, size_t n_users,
+    float *y, void *scratch)
 {
     score_users(WEIGHTS, users, USER_INPUTS, items, ITEM_INPUTS, offsets, n_users, y, scratch);
 }

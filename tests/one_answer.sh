@@ -4,11 +4,11 @@
 #
 #     one_answer.sh MMOEC TESTS WORK MODEL...
 #
-# MODEL is a directory, or DIRECTORY:COLUMNS with --user-columns. For each model: compile it, score its features.npy by walk, and run tests/one_answer.c over builds of the
-# generated C by gcc and clang, several -O and -std, flags that could change sums, each instruction set, and aarch64
-# under qemu-aarch64 (more of it: other_machines.sh). All builds must also agree on the special rows that the driver
-# prints. The first model, a small one, gets all flags; the second all -O and few flags, the others few of both.
-# As many builds at a time as there are processors.
+# MODEL is a directory, or DIRECTORY:COLUMNS with --user-columns. For each model: compile it, score its features.npy by
+# walk, and run tests/one_answer.c over builds of the generated C by gcc and clang, several -O and -std, flags that
+# could change sums, each instruction set, and aarch64 under qemu-aarch64 (more of it: other_machines.sh). All builds
+# must also agree on the special rows that the driver prints. The first model, a small one, gets all flags; the second
+# all -O and few flags, the others few of both. As many builds at a time as there are processors.
 set -eu
 mmoec=$1 tests=$2 work=$3
 shift 3

@@ -65,7 +65,8 @@ static const char *users_by(const char *columns, const char *text)
         return job.last_message->text;
     struct text t = {.arena = &job.arena};
     for (int i = 0; i < f->n_features; i++)
-        text_print(&t, "%s%s%s %d", i ? ", " : "", f->feature[i].user ? "*" : "", f->feature[i].key, f->feature[i].first);
+        text_print(&t, "%s%s%s %d", i ? ", " : "", f->feature[i].user ? "*" : "", f->feature[i].key,
+                   f->feature[i].first);
     text_print(&t, "; %d of", f->user_width);
     for (int i = 0; i < f->width; i++)
         text_print(&t, " %u", (unsigned)f->easyrec_column[i]);

@@ -358,8 +358,8 @@ static void check_dense(tables *plain, tables *k, size_t rows, size_t in, size_t
     }
 }
 
-/* The inputs that all rows have in common, then the others: the chain is the layer's own. Sums of the first part lie in one
-   row for all, or in rows of their own; padding is left alone, or free to be written. */
+/* The inputs that all rows have in common, then the others: the chain is the layer's own. Sums of the first part lie in
+   one row for all, or in rows of their own; padding is left alone, or free to be written. */
 static void check_onto(tables *plain, tables *k, size_t rows, size_t in, size_t n, int special)
 {
     for (int each = 0; each < 2; each++) {

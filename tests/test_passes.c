@@ -3,8 +3,8 @@
  *
  * For each: fold changes eval by at most 1e-12 (1 + |z|), fuse and tidy not at all; the walk with plain kernels stays
  * within the bound that eval carries; every instruction set of this machine gives the plain walk's bits; rows do not
- * depend on the rows around them. Then what the passes are for is asserted of the structure. With user columns, wherever
- * they end, values do not change either, and requests have the bits of rows.
+ * depend on the rows around them. Then what the passes are for is asserted of the structure. With user columns,
+ * wherever they end, values do not change either, and requests have the bits of rows.
  */
 #include "../compiler/mmoec.h"
 #include "../runtime/kernels.h"
@@ -254,7 +254,8 @@ static void walk_requests(struct setting *s, const char *dir, const struct model
         if (!mmoe_kernels_named(isas[k]))
             continue;
         memset(shared, 0, scores * sizeof *shared);
-        walk_users(p, mmoe_kernels_named(isas[k]), w->numbers, users, n, q.items, in - n, q.offsets, q.n, shared, scratch);
+        walk_users(p, mmoe_kernels_named(isas[k]), w->numbers, users, n, q.items, in - n, q.offsets, q.n, shared,
+                   scratch);
         if (memcmp(y, shared, scores * sizeof *y) != 0)
             fail_msg("%s, %zu of %zu columns the user's, form %s: %s gives requests other bits", dir, n, in,
                      s->options.form ? s->options.form : "of its size", isas[k]);
@@ -272,7 +273,8 @@ static void requests_have_the_bits_of_rows(void **state)
         for (int i = 0; in > 1 && i < 3; i++) {
             const struct model *m = with_users(&s, ends[i] > 0 ? ends[i] : 1), *split = split_users(&s.job, m);
             check_model(split);
-            assert_memory_equal(evaluate(&s, m, NULL), evaluate(&s, split, NULL), (size_t)(ROWS * s.outputs) * sizeof(double));
+            assert_memory_equal(evaluate(&s, m, NULL), evaluate(&s, split, NULL),
+                                (size_t)(ROWS * s.outputs) * sizeof(double));
             for (size_t f = 0; f == 0 || plan_forms[f - 1]; f++) {
                 s.options.form = f ? plan_forms[f - 1] : NULL;
                 walk_requests(&s, dirs[d], m);
