@@ -407,17 +407,17 @@ static void pair_feature(struct rows *r, const struct row_tag_feature *f)
 static void look_up_weighted(struct rows *r, size_t row, const struct row_tag_feature *f)
 {
     struct mmoe_text tags = text_value(r, f->input.column, row), tag, weight;
-    struct mmoe_text weights = text_value(r, f->weights.column, row);
+    struct mmoe_text numbers = text_value(r, f->weights.column, row);
     float w = 0;
     while (next_piece(&tags, &f->set, &tag)) {
-        if (!next_piece(&weights, &f->set, &weight))
+        if (!next_piece(&numbers, &f->set, &weight))
             spoil(r, row, f->weights.column, MMOE_ROW_NO_WEIGHT);
         else if (!read_float(weight.bytes, weight.length, &w))
             spoil(r, row, f->weights.column, MMOE_ROW_NO_NUMBER);
         else
             spoil(r, row, f->input.column, look_up_text(r, row, &f->ids, &tag, w));
     }
-    if (next_piece(&weights, &f->set, &weight))
+    if (next_piece(&numbers, &f->set, &weight))
         spoil(r, row, f->weights.column, MMOE_ROW_NO_WEIGHT);
 }
 

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Fuzzes the readers for a while, side by side, after tests/run.sh built them: tests/fuzz.sh [SECONDS [NAME...]], 600 and
+# Fuzzes the readers, and a compiled model, for a while, side by side, after tests/run.sh built them: tests/fuzz.sh [SECONDS [NAME...]], 600 and
 # all by default.
 # What is found lies in build/tests/fuzz as crash-*.
 set -eu
 seconds=${1:-600}
 [ $# = 0 ] || shift
-names=${*:-prototext ckpt rows}
+names=${*:-prototext ckpt rows compiled}
 cd "$(dirname "$0")/.."
 mkdir -p build/tests/fuzz
 jobs=
