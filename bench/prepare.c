@@ -62,7 +62,23 @@ static double draw(const struct want *w, double normal)
 
 static size_t count(const struct want *w) { return (size_t)w->dim[0] * (w->rank > 1 ? (size_t)w->dim[1] : 1); }
 
-static void write_checkpoint(const struct model *m, const char *prefix)
+/* An embedding table, a small uniform number each; freed at once, as some have 10 million rows. */
+static void write_table(struct ckpt *c, const struct row_table *t)
+{
+    const uint64_t dim[] = {t->rows, (uint64_t)t->width}, n = table_floats(t);
+    double *v = malloc((size_t)n * sizeof *v);
+    uint64_t x = n;
+    if (!v)
+        die("no memory for %s", t->names[0]);
+    for (uint64_t i = 0; i < n; i++) {
+        x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        v[i] = (double)(x >> 40) * 0x1p-24 - 0.5;
+    }
+    ckpt_put(c, t->names[0], DT_FLOAT, 2, dim, v);
+    free(v);
+}
+
+static void write_checkpoint(const struct model *m, const struct row_program *p, const char *prefix)
 {
     size_t all = 0;
     for (int i = 0; i < m->n_wants; i++)
@@ -78,6 +94,8 @@ static void write_checkpoint(const struct model *m, const char *prefix)
             v[k] = draw(w, (double)*normal++);
         ckpt_put(c, w->name, DT_FLOAT, w->rank, dim, v);
     }
+    for (int i = 0; i < p->n_tables; i++)
+        write_table(c, &p->tables[i]);
     ckpt_end(c);
 }
 
@@ -88,7 +106,10 @@ static void make_model(const char *from, const char *to)
     const struct source *config = n ? read_source(&job, join_path(&job, from, "pipeline.config")) : NULL;
     if (!config || !write_file(&job, join_path(&job, to, "pipeline.config"), config->text, config->length))
         give_up();
-    write_checkpoint(n->original, join_path(&job, to, "model.ckpt-1"));
+    const struct row_program *p = lower_rows(&job, n->config, n->features);
+    if (!p)
+        give_up();
+    write_checkpoint(n->original, p, join_path(&job, to, "model.ckpt-1"));
     end_job(&job);
 }
 

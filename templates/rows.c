@@ -262,12 +262,42 @@ static void begin_lookups(struct rows *r, const struct row_sum *to)
     }
 }
 
-static void add_plain(const struct row_lookup *k, float *y, size_t width)
+/* Four floats, which compilers move and add as one. */
+struct row_four {
+    float f[4];
+};
+
+static void copy_plain(const float *from, float *y, size_t width)
 {
-    for (size_t j = 0; j < width; j++) {
-        y[j] = k->first ? k->from[j] : y[j] + k->from[j];
+    size_t j = 0;
+    for (; j + 4 <= width; j += 4) {
+        *(struct row_four *)(y + j) = *(const struct row_four *)(from + j);
         NO_CALL;
     }
+    for (; j < width; j++) {
+        y[j] = from[j];
+        NO_CALL;
+    }
+}
+
+static void sum_plain(const float *from, float *y, size_t width)
+{
+    size_t j = 0;
+    for (; j + 4 <= width; j += 4) {
+        const struct row_four a = *(const struct row_four *)(y + j), b = *(const struct row_four *)(from + j);
+        const struct row_four sum = {{a.f[0] + b.f[0], a.f[1] + b.f[1], a.f[2] + b.f[2], a.f[3] + b.f[3]}};
+        *(struct row_four *)(y + j) = sum;
+    }
+    for (; j < width; j++)
+        y[j] += from[j];
+}
+
+static void add_plain(const struct row_lookup *k, float *y, size_t width)
+{
+    if (k->first)
+        copy_plain(k->from, y, width);
+    else
+        sum_plain(k->from, y, width);
 }
 
 static void add_weighted(const struct row_lookup *k, float *y, size_t width)
@@ -283,7 +313,10 @@ static void run_lookups(struct rows *r)
     for (size_t i = 0; i < r->n_lookups; i++) {
         const struct row_lookup *k = &r->lookup[i];
         float *y = r->x + k->row * r->stride + r->to->first;
-        (r->to->weighted ? add_weighted : add_plain)(k, y, r->to->width);
+        if (r->to->weighted)
+            add_weighted(k, y, r->to->width);
+        else
+            add_plain(k, y, r->to->width);
     }
     r->n_lookups = 0;
 }
