@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* bench_rows [--rounds N] [--csv FILE] DIR
  *
- * What it costs to start from rows: M1 with its 17 features (bench/models/rows), on one core; prints a table in Markdown.
- * DIR holds what bench/run.sh made of the model, four times: model.so; features.so, which is the same without its experts,
- * the features alone; and both again without prefetching, model-plain.so and features-plain.so.
+ * What it costs to start from rows: M1 with its 17 features (bench/models/rows), on one core; prints a table in
+ * Markdown. DIR holds what bench/rows.sh made of the model, four times: model.so; features.so, the same without its
+ * experts; and both again without prefetching, model-plain.so and features-plain.so.
  *
- * Every call gets rows that were never seen before, all of them new users with new items, so that neither tables nor the
- * processor's guesses profit from what was timed before. They are drawn as taobao's look: ids of up to seven digits, four
- * tags on average in each of two columns. Drawing them is not timed; their texts are then in the cache, as those of a
- * request are that was just read. --csv writes some of them, and times nothing.
+ * Every call gets rows that were never seen before, all of them new users with new items, so that neither tables nor
+ * the processor's guesses profit from what was timed before. They are drawn as taobao's look: ids of up to seven
+ * digits, four tags on average in each of two columns. Drawing them is not timed; their texts are then in the cache, as
+ * those of a request are that was just read. --csv writes some of them, and times nothing.
  *
- * How to read it: rows; contestants; timing; the table.
+ * How to read it: rows; contestants; timing; the table; the command line.
  */
 #include "bench.h"
 #include "../runtime/mmoe.h"
@@ -32,6 +32,11 @@ static const size_t batches[] = {1, 16, 64, 256, 1024};
 #define N_BATCHES COUNT(batches)
 
 static struct job job;
+
+static struct arguments {
+    const char *csv;
+    int rounds;
+} arguments = {.rounds = 101};
 
 _Noreturn void die(const char *format, ...)
 {
@@ -206,8 +211,10 @@ static void call(enum contender c, size_t at, size_t n)
 {
     const struct mmoe_model *m = f.model;
     struct mmoe_values values[COUNT(cells)];
-    for (size_t i = 0; i < COUNT(cells); i++)
-        values[i] = (struct mmoe_values){(const char *)rows.values[i].at + at * rows.values[i].stride, rows.values[i].stride};
+    for (size_t i = 0; i < COUNT(cells); i++) {
+        values[i].stride = rows.values[i].stride;
+        values[i].at = (const char *)rows.values[i].at + at * values[i].stride;
+    }
     if (c == EXPERTS)
         m->score(m->weights, f.x + at * m->inputs, m->inputs, n, f.y + at * m->outputs, f.scratch);
     else
@@ -279,9 +286,13 @@ static void print_ratio(const char *what, double times[N_BATCHES][N_CONTENDERS],
     printf("\n");
 }
 
+/* Without a line's end behind it: others may add to the table. */
 static void print_table(double times[N_BATCHES][N_CONTENDERS])
 {
-    printf("%.0f MB of tables.\n\n| rows a call |", 1e-6 * (double)f.model->table_floats * sizeof(float));
+    printf("%s, %s, one core, one thread; tables of %.3g MB; medians of %d rounds, all in turns.\n\n",
+           processor_name(&job), f.model->chosen_isa(), 1e-6 * (double)f.model->table_floats * sizeof(float),
+           arguments.rounds);
+    printf("| rows a call |");
     for (size_t i = 0; i < N_BATCHES; i++)
         printf(" %zu |", batches[i]);
     printf("\n|---|---:|---:|---:|---:|---:|\n");
@@ -290,15 +301,11 @@ static void print_table(double times[N_BATCHES][N_CONTENDERS])
     print_line("**from rows: both**", times, ALL);
     print_ratio("**from rows : experts alone**", times, ALL, EXPERTS);
     print_line("features without prefetching", times, FEATURES_PLAIN);
-    print_ratio("without prefetching : with it", times, FEATURES_PLAIN, FEATURES);
-    print_ratio("the same, from rows", times, ALL_PLAIN, ALL);
-    printf("\n");
+    print_ratio("without : with, features alone", times, FEATURES_PLAIN, FEATURES);
+    print_ratio("without : with, from rows", times, ALL_PLAIN, ALL);
 }
 
-static struct arguments {
-    const char *csv;
-    int rounds;
-} arguments = {.rounds = 101};
+/* ---- the command line ------------------------------------------------------------------------ */
 
 static void read_arguments(int argc, char **argv)
 {

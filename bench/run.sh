@@ -3,19 +3,25 @@
 # The speed of generated code beside ONNX Runtime's and a plain loop's: installs what is missing (Debian; ONNX Runtime
 # from PyPI), builds into build/, prints tables in Markdown. For a quiet machine; it takes five to ten minutes.
 #
-#     run.sh [--readme] [OPTIONS OF bench/bench.c: --models LIST, --rounds N, --json FILE]
+#     run.sh [--readme] [--tensorflow] [OPTIONS OF bench/bench.c: --models LIST, --rounds N, --json FILE]
 #
-# --readme puts the tables into README.md. All files are left in build/bench/.
+# --readme puts the tables into README.md. All files are left in build/bench/. What it costs to start from rows is measured
+# by bench/rows.sh, which this runs at last, and which can be run alone; --tensorflow is for it.
 set -eu
 cd "$(dirname "$0")/.."
 ort_version=1.32.0
 work=build/bench
 
 readme=
-if [ "${1-}" = --readme ]; then
-    readme=yes
+tensorflow=
+while :; do
+    case ${1-} in
+    --readme) readme=--readme ;;
+    --tensorflow) tensorflow=--tensorflow ;;
+    *) break ;;
+    esac
     shift
-fi
+done
 models=m1,m2,m3,m4
 previous=
 for argument in "$@"; do
@@ -107,3 +113,4 @@ if [ -n "$readme" ]; then
         /^<!-- end -->/ { inside = 0; print }' README.md > $work/README.md
     cp $work/README.md README.md
 fi
+bench/rows.sh $readme $tensorflow
