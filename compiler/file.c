@@ -382,8 +382,16 @@ const char *make_temporary(struct job *job)
 
 const char *name_temporary(struct job *job, const char *dir, const char *name)
 {
-    job->temporaries = add_temporary(job, arena_print(&job->arena, "%s/%s", dir, name));
+    job->temporaries = add_temporary(job, arena_print(&job->arena, "%s%s%s", dir ? dir : "", dir ? "/" : "", name));
     return job->temporaries->path;
+}
+
+bool rename_temporary(struct job *job, const char *temporary, const char *path)
+{
+    if (rename(temporary, path) == 0)
+        return true;
+    blame(job, SYSTEM_FAILED, in_file(job, path), "file", NULL, "cannot be written: %s", reason(job, errno));
+    return false;
 }
 
 void remove_temporaries(struct job *job, struct temporary *down_to)

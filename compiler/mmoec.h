@@ -157,7 +157,8 @@ void close_files(struct job *job);
 /* A directory of our own below $TMPDIR, and a name in it for a file that may be made there; NULL after an error. Both
    are removed with the job, or earlier, down to what job->temporaries was. */
 const char *make_temporary(struct job *job);
-const char *name_temporary(struct job *job, const char *dir, const char *name);
+const char *name_temporary(struct job *job, const char *dir, const char *name);        /* dir NULL: the name is a path */
+bool rename_temporary(struct job *job, const char *temporary, const char *path);      /* renames it; it is no temporary any more */
 void remove_temporaries(struct job *job, struct temporary *down_to);
 const char *base_name(const char *path);
 const char *join_path(struct job *job, const char *dir, const char *name);

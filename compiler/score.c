@@ -71,6 +71,13 @@ static bool write_depfile(struct job *job, const struct network *n, const char *
     return write_file(job, path, t.data, t.length);
 }
 
+/* Weights are written under another name first: tables may be found to be wrong, when nothing may have been replaced. */
+static const char *keep_weights(struct job *job, const char *path, const struct generated *g)
+{
+    const char *kept = name_temporary(job, NULL, arena_print(&job->arena, "%s.new-%ld", path, (long)getpid()));
+    return write_weights(job, kept, g) ? kept : NULL;
+}
+
 bool do_compile(struct job *job, struct text *to)
 {
     const char *output = job->options->output;
@@ -85,12 +92,15 @@ bool do_compile(struct job *job, struct text *to)
     bool so = ends_in(output, ".so");
     const char *stem = without(job, output, so ? ".so" : ".c");
     const char *c = arena_print(&job->arena, "%s.c", stem), *h = arena_print(&job->arena, "%s.h", stem);
+    const char *weights = arena_print(&job->arena, "%s.weights", stem), *kept = NULL;
+    if (g->weights_file && g->rows && (kept = keep_weights(job, weights, g)) == NULL)
+        return false;
     bool good = so ? build_library(job, g, n->from.file_name, output)
                    : write_file(job, c, g->c.data, g->c.length) && write_file(job, h, g->h.data, g->h.length);
     if (good && g->proof.length)
         good = write_file(job, arena_print(&job->arena, "%s_proof.c", stem), g->proof.data, g->proof.length);
     if (good && g->weights_file)
-        good = write_weights(job, arena_print(&job->arena, "%s.weights", stem), g);
+        good = kept ? rename_temporary(job, kept, weights) : write_weights(job, weights, g);
     return good && write_depfile(job, n, so ? output : c, stem);
 }
 
