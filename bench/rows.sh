@@ -37,19 +37,20 @@ logged() {
 logged $work/configure.log cmake -S . -B build -D MMOEC_BENCH=ON
 logged $work/build.log cmake --build build -j2 --target mmoec bench_prepare bench_rows
 
-# without FILE PATTERN TO: a copy of generated C in which the one place of the pattern is empty
-without() {
-    sed "s/$2//" "$1" > "$3"
-    [ "$(diff "$1" "$3" | grep -c '^<')" = 1 ] || { echo "rows.sh: $1 has not one place of $2" >&2; exit 1; }
+# changed FILE PATTERN TEXT TO: a copy of generated C with another text in the one place of the pattern
+changed() {
+    sed "s/$2/$3/" "$1" > "$4"
+    [ "$(diff "$1" "$4" | grep -c '^<')" = 1 ] || { echo "rows.sh: $1 has not one place of $2" >&2; exit 1; }
 }
 
-# The model of a directory four times: with and without experts, with and without prefetching.
+# The model of a directory with and without experts, with and without prefetching, and with a lookup at a time.
 build_model() {
     build/mmoec compile "$1" --weights-in file --from rows --name model -o "$1/model"
-    without "$1/model.c" '^ *score(weights_of, r\.x, .*' "$1/features.c"
+    changed "$1/model.c" '^ *score(weights_of, r\.x, .*' '' "$1/features.c"
     for code in model features; do
-        without "$1/$code.c" 'PREFETCH(from + j)' "$1/$code-plain.c"
-        for c in $code $code-plain; do
+        changed "$1/$code.c" 'PREFETCH(from + j)' '(void)0' "$1/$code-blind.c"
+        changed "$1/$code-blind.c" '^#define ROW_LOOKUPS .*' '#define ROW_LOOKUPS 1' "$1/$code-plain.c"
+        for c in $code $code-blind $code-plain; do
             gcc -std=c11 -O2 -shared -fPIC -DMMOE_PLUGIN "$1/$c.c" -o "$1/$c.so"
         done
     done
@@ -111,6 +112,6 @@ if [ -n "$readme" ]; then
     awk -v speed=$work/rows.md '
         !inside { print }
         /^<!-- bench\/rows.sh --readme/ { inside = 1; while ((getline line < speed) > 0) print line }
-        /^<!-- end -->/ { inside = 0; print }' README.md > $work/README.md
+        inside && /^<!-- end -->/ { inside = 0; print }' README.md > $work/README.md
     cp $work/README.md README.md
 fi

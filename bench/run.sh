@@ -110,7 +110,7 @@ if [ -n "$readme" ]; then
     awk -v speed=$work/speed.md '
         !inside { print }
         /^<!-- bench\/run.sh --readme/ { inside = 1; while ((getline line < speed) > 0) print line }
-        /^<!-- end -->/ { inside = 0; print }' README.md > $work/README.md
+        inside && /^<!-- end -->/ { inside = 0; print }' README.md > $work/README.md
     cp $work/README.md README.md
 fi
 bench/rows.sh $readme $tensorflow
