@@ -806,8 +806,12 @@ static int step_vector(const struct rows *r, const struct row_history *h, const 
         add_plain(&k, e, width);
     }
     float divisor = n > 0 && h->to.divisor ? h->to.divisor((double)n, (double)n) : 1;
-    for (size_t j = 0; j < width; j++)
-        e[j] = n > 0 ? e[j] / divisor : 0;
+    for (size_t j = 0; j < width && n == 0; j++) {
+        e[j] = 0;
+        NO_CALL;
+    }
+    for (size_t j = 0; j < width && n > 0; j++)
+        e[j] /= divisor;
     return 0;
 }
 /*@ end */
