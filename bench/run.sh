@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The speed of generated code beside ONNX Runtime's and a plain loop's: installs what is missing (Debian; ONNX Runtime
-# from PyPI), builds into build/, prints tables in Markdown. For a quiet machine; it takes five to ten minutes.
+# from PyPI), builds into build/, prints tables in Markdown. For a quiet machine; it takes ten minutes or so.
 #
 #     run.sh [--readme] [--tensorflow] [OPTIONS OF bench/bench.c: --models LIST, --rounds N, --json FILE]
 #
-# --readme puts the tables into README.md. All files are left in build/bench/. What it costs to start from rows is measured
-# by bench/rows.sh, which this runs at last, and which can be run alone; --tensorflow is for it.
+# --readme puts the tables into README.md. All files are left in build/bench/. What it costs to start from rows is
+# measured by bench/rows.sh, which this runs at last, and which can be run alone; --tensorflow is for it.
 set -eu
 cd "$(dirname "$0")/.."
 ort_version=1.32.0
