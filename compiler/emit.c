@@ -844,15 +844,17 @@ static void add_rows(struct emitter *e)
     if (!r)
         return;
     size_t width = (size_t)(r->width + r->more_columns), tables = rows_at(e);
-    size_t x = tables + ((size_t)r->n_tables * sizeof(float *) + 63) / 64 * 64, texts = x + ROWS_AT_ONCE * width * sizeof(float);
+    size_t x = tables + ((size_t)r->n_tables * sizeof(float *) + 63) / 64 * 64;
+    size_t texts = x + ROWS_AT_ONCE * width * sizeof(float);
     size_t floats = (texts + r->texts * ROW_TEXT_ROOM + 63) / 64 * 64;
     size_t doubles = (floats + r->floats * sizeof(float) + 63) / 64 * 64;
     size_t networks = (doubles + r->doubles * sizeof(double) + 63) / 64 * 64;
     size_t user = rows_at(e) + rows_scratch(r) - (width * sizeof(float) + 63) / 64 * 64;
     const struct word words[] = {
         {"N_TABLES", print(e, "%d", r->n_tables ? r->n_tables : 1)}, {"TABLE_LIST", row_table_list(e->job, r)},
-        {"TABLES_AT", print(e, "%zu", tables)}, {"X_AT", print(e, "%zu", x)}, {"TEXTS_AT", print(e, "%zu", texts)}, {"FLOATS_AT", print(e, "%zu", floats)},
-        {"DOUBLES_AT", print(e, "%zu", doubles)}, {"NETWORKS_AT", print(e, "%zu", networks)}, {"ROW_FLOATS", print(e, "%zu", width)},
+        {"TABLES_AT", print(e, "%zu", tables)}, {"X_AT", print(e, "%zu", x)}, {"TEXTS_AT", print(e, "%zu", texts)},
+        {"FLOATS_AT", print(e, "%zu", floats)}, {"DOUBLES_AT", print(e, "%zu", doubles)},
+        {"NETWORKS_AT", print(e, "%zu", networks)}, {"ROW_FLOATS", print(e, "%zu", width)},
         {"INPUTS", print(e, "%d", e->p->inputs)}, {"OUTPUTS", print(e, "%d", e->p->outputs)},
     };
     add_row_types(e->to);
@@ -861,7 +863,8 @@ static void add_rows(struct emitter *e)
     template_add(e->job, e->to, "frame.c", "score_columns", NULL, words, (int)COUNT(words));
     text_print(e->to, "\n");
     const struct word requests[] = {
-        {"USER_AT", print(e, "%zu", user)}, {"USER_INPUTS", print(e, "%d", r->user_width)}, {"ROW_FLOATS", print(e, "%zu", width)},
+        {"USER_AT", print(e, "%zu", user)}, {"USER_INPUTS", print(e, "%d", r->user_width)},
+        {"ROW_FLOATS", print(e, "%zu", width)},
         {"INPUTS", print(e, "%d", e->p->inputs)}, {"OUTPUTS", print(e, "%d", e->p->outputs)},
     };
     if (r->user_width) {
@@ -887,7 +890,9 @@ static void add_record(struct emitter *e, const struct weights *w, const struct 
         row_structure(e->job, r, rows_structure);
     const struct word words[] = {
         {"ROWS_STRUCTURE", r ? bytes(e, rows_structure) : "0"},
-        {"SCORE_ROWS", r ? "score_rows" : "NULL"}, {"SCORE_REQUESTS", r && r->user_width ? "score_requests" : "NULL"}, {"COLUMNS", r ? "columns" : "NULL"}, {"LINES", r ? "&lines" : "NULL"},
+        {"SCORE_ROWS", r ? "score_rows" : "NULL"},
+        {"SCORE_REQUESTS", r && r->user_width ? "score_requests" : "NULL"},
+        {"COLUMNS", r ? "columns" : "NULL"}, {"LINES", r ? "&lines" : "NULL"},
         {"N_COLUMNS", print(e, "%d", r ? r->n_columns : 0)},
         {"ROW_BYTES", r ? print(e, "sizeof(struct %s_row)", e->from->name) : "0"},
         {"TABLE_FLOATS", print(e, "%llu", r ? (unsigned long long)r->table_floats : 0)},
