@@ -483,6 +483,24 @@ static void add_lines(struct row_emitter *e)
                l->quotes, l->quoted_separators, l->skip_header);
 }
 
+/* What the numbers of tables in constants mean. */
+static void describe_tables(struct row_emitter *e)
+{
+    text_print(e->to, "/* Tables by number, and where each begins, in floats:\n");
+    for (int i = 0; i < e->p->n_tables; i++) {
+        const struct row_table *t = &e->p->tables[i];
+        text_print(e->to, " *   %3d %12" PRIu64 "  %s", i, t->at, comment_text(e->job, t->names[0]));
+        if (t->network)
+            text_print(e->to, ", packed");
+        else if (t->width)
+            text_print(e->to, " [%" PRIu64 "][%d]", t->rows, t->width);
+        else
+            text_print(e->to, " [%" PRIu64 "]", t->rows);
+        text_print(e->to, "\n");
+    }
+    text_print(e->to, " */\n\n");
+}
+
 void add_row_struct(struct job *job, const struct row_program *p, const char *name, struct text *to)
 {
     struct row_emitter e = {.job = job, .p = p, .to = to};
@@ -524,6 +542,7 @@ void add_row_code(struct job *job, const struct row_program *p, const char *name
     struct row_emitter e = {.job = job, .p = p, .to = &after, .pieces = all_pieces(job)};
     add_columns(&e, name);
     add_lines(&e);
+    describe_tables(&e);
     add_constants(&e);
     if (p->user_width) {
         add_features(&e, "user_features", true);
