@@ -37,7 +37,7 @@ names=$(nm -D --defined-only two.so | cut -d ' ' -f 3 | sort | tr '\n' ' ')
 "$mmoec" compile "$golden/tiny_mmoe" --user-columns user_id,age -o users.so
 gcc -std=c11 -O2 -c users.c
 names=$(nm -g --defined-only users.o | cut -d ' ' -f 3 | sort | tr '\n' ' ')
-[ "$names" = "users_model users_score users_score_users users_self_test " ] || fail "symbols with user columns: $names"
+[ "$names" = "users_model users_score users_score_rows users_score_users users_self_test " ] || fail "symbols with user columns: $names"
 names=$(nm -D --defined-only users.so | cut -d ' ' -f 3 | sort | tr '\n' ' ')
 [ "$names" = "mmoe_plugin users_score users_score_users users_self_test " ] || fail "symbols of a .so with user columns: $names"
 for target in x86-64 avx512 avx2; do

@@ -7,7 +7,8 @@
 #
 # AVX-512: SIMDe's emulation in place of the intrinsics (SOURCE/tests/simde_avx512.h). It says whether the sums are
 # right, not what a compiler makes of the real intrinsics: those run in one_answer.sh where the processor has them.
-# AArch64: cross compilers, and qemu. Contraction: -ffp-contract=fast must find no more to fuse than off does.
+# AArch64: cross compilers, and qemu. Contraction: -ffp-contract=fast must find no more to fuse than off does. (But where
+# rows are read: there a product that meets a sum is exact, and compiled_rows.sh holds the bits.)
 # One line a check.
 set -eu
 mmoec=$1 source=$2 work=$3
@@ -166,7 +167,7 @@ for name in tiny heads; do
     cp "$model/features.npy" "$at/x.npy"
     "$mmoec" score "$model" --outputs all --features "$at/x.npy" -o "$at/y.npy"
     for target in avx512 avx2 generic-c aarch64 cortex-m0; do
-        "$mmoec" compile "$model" --outputs all --name m --target $target -o "$at/$target"
+        "$mmoec" compile "$model" --outputs all --from features --name m --target $target -o "$at/$target"
         # Where contraction is looked for, without the pragma that forbids it.
         sed '/pragma STDC FP_CONTRACT/d' "$at/$target.c" > "$at/$target-bare.c"
     done

@@ -358,7 +358,7 @@ static void takes_an_older_record(void **state)
     struct mmoe *m;
     const struct weights_file w = good_weights();
     struct mmoe_model old = plugin_model;
-    const size_t size = offsetof(struct mmoe_model, user_inputs);
+    const size_t size = offsetof(struct mmoe_model, columns);
     old.size = (uint32_t)size;
     old.weights = w.numbers;
     old.expected = w.expected;
@@ -369,6 +369,8 @@ static void takes_an_older_record(void **state)
     assert_int_equal(mmoe_record(m)->user_inputs, 0);
     assert_null(mmoe_record(m)->input_order);
     assert_true(mmoe_record(m)->score_users == NULL);
+    assert_null(mmoe_record(m)->columns);
+    assert_true(mmoe_record(m)->score_requests == NULL);
     mmoe_close(m);
     old.size--;
     refuses(mmoe_memory(&old, NULL, NULL), MMOE_NOT_A_MODEL);
