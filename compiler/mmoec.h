@@ -835,7 +835,7 @@ int check_users(users_function *score_users, const void *weights, const uint32_t
 int check_scores(score_function *score, const void *weights, const uint32_t *expected, void *scratch, size_t inputs,
                  size_t outputs, size_t weight_floats, size_t score_floats);
 
-/* ---- emit.c, banner.c, emit_weights.c, template.c: plan -> C text ------------------------------------------------ */
+/* ---- emit.c (emit_calls.c, emit_kernels.c, emit_header.c), banner.c, emit_weights.c, template.c: plan -> C text --- */
 
 struct generated {
     struct text c, h;

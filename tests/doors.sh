@@ -20,6 +20,7 @@ forbid() {
 but() { ls compiler/*.c compiler/*.h | grep -v -x -E "$(printf 'compiler/(%s)' "$1")"; }
 
 forbid "protobuf-c belongs to the config's readers" 'protobuf-c|pb-c' $(but 'prototext.c|features.c|lower_.*.c') runtime/*
+forbid "what emitters share is theirs" 'emit\.h' $(but 'emit.c|emit_calls.c|emit_kernels.c|emit_header.c')
 forbid "libtcc belongs to jit.c" libtcc $(but jit.c) runtime/*
 forbid "intrinsics belong to templates/simd.h; SHA's to sha256_x86.c" 'immintrin|arm_neon|arm_mve' compiler/*.c \
     $(ls runtime/* | grep -v -x runtime/sha256_x86.c) templates/*.c templates/math.h
