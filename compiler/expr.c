@@ -17,7 +17,6 @@
  * How to read it: the program; characters; arithmetic; operands; levels; all of it.
  */
 #include "mmoec.h"
-#include "../templates/expr.c"
 
 #include <string.h>
 
@@ -285,5 +284,3 @@ const struct row_expr *parse_expr(struct job *job, const char *text, const char 
     *trouble = ps.trouble;
     return ps.trouble ? NULL : e;
 }
-
-float run_expr(const struct row_expr *e, const double *inputs) { return expr_value(e, inputs); }

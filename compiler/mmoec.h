@@ -201,7 +201,6 @@ size_t double_to_text(double x, int digits, char *to);
 /* NULL: *trouble says why it is not computed, and where. The program lives with the job. */
 const struct row_expr *parse_expr(struct job *job, const char *text, const char *const *inputs, int n_inputs,
                                   const char **trouble);
-float run_expr(const struct row_expr *e, const double *inputs);
 
 /* ---- find.c, ckpt.c, crc32c.c: TensorFlow checkpoints ----------------------------------------------------------------------- */
 

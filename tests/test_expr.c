@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Tests of expr.c: expressions and their values for a = 3, b = 2, c = 0, "d e" = -1; what is refused, and where. */
 #include "one_job.h"
+#include "../templates/expr.c"
 
 #include <math.h>
 
@@ -21,7 +22,7 @@ static float value_of(const char *text)
     const struct row_expr *e = parse(text, &trouble);
     if (!e)
         fail_msg("\"%s\" is refused: %s", text, trouble);
-    return run_expr(e, values);
+    return expr_value(e, values);
 }
 
 struct example {
@@ -89,9 +90,9 @@ static void products_are_rounded(void **state)
     const double x[] = {1 + 0x1p-30, -(1 + 0x1p-29), 0, 0};
     const struct row_expr *e = parse("a * a + b", &trouble);
     assert_non_null(e);
-    assert_true(run_expr(e, x) == 0);
+    assert_true(expr_value(e, x) == 0);
     e = parse("b + a * a", &trouble);
-    assert_true(run_expr(e, x) == 0);
+    assert_true(expr_value(e, x) == 0);
 }
 
 static void what_is_not_computed_is_refused(void **state)
@@ -197,13 +198,13 @@ static void depth_has_a_limit(void **state)
     assert_string_equal(trouble, "it is nested too deeply, in column 33 of its expression");
     const struct row_expr *e = parse_expr(&job, deep(31), inputs, COUNT(inputs), &trouble);
     assert_non_null(e);
-    assert_true(run_expr(e, values) == 1);
+    assert_true(expr_value(e, values) == 1);
     assert_null(parse_expr(&job, deep(32), inputs, COUNT(inputs), &trouble));
     assert_non_null(strstr(trouble, "it is nested too deeply"));
     char minus[1001] = "a";
     memset(minus, '-', 1000);
     minus[999] = 'a';
-    assert_true(run_expr(parse_expr(&job, minus, inputs, COUNT(inputs), &trouble), values) == -3);
+    assert_true(expr_value(parse_expr(&job, minus, inputs, COUNT(inputs), &trouble), values) == -3);
 }
 
 int main(void)
