@@ -30,17 +30,9 @@ struct pieces {
 
 static const char begin_mark[] = "/*@ begin ", end_mark[] = "/*@ end */";
 
-static const struct embedded *find_template(const char *name)
-{
-    for (const struct embedded *f = embedded_files; f->name; f++)
-        if (strcmp(f->name, name) == 0)
-            return f;
-    bug("no template %s", name);
-}
-
 static void add_pieces_of(struct pieces *p, const char *file)
 {
-    const char *at = find_template(file)->text;
+    const char *at = template_text(file);
     while ((at = strstr(at, begin_mark)) != NULL) {
         at = strchr(at, '\n') + 1;
         size_t length = (size_t)(strstr(at, end_mark) - at);
@@ -52,7 +44,7 @@ static void add_pieces_of(struct pieces *p, const char *file)
 static int count_pieces(const char *file)
 {
     int n = 0;
-    for (const char *at = find_template(file)->text; (at = strstr(at, begin_mark)) != NULL; at += sizeof begin_mark)
+    for (const char *at = template_text(file); (at = strstr(at, begin_mark)) != NULL; at += sizeof begin_mark)
         n++;
     return n;
 }

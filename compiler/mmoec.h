@@ -867,6 +867,7 @@ struct word {
     const char *name, *value;
 };
 /* Adds a chunk of a template, its words replaced; `isa`: what functions of math.h end in, NULL outside of kernels. */
+const char *template_text(const char *file);            /* all of it; bug() if there is none */
 void template_copy(struct text *to, const char *file, const char *chunk);      /* as it stands, without words */
 void template_add(struct job *job, struct text *to, const char *file, const char *chunk, const char *isa,
                   const struct word *words, int n_words);

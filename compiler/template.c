@@ -20,12 +20,12 @@ static const char *const known[] = {
     "GCC", "_CMP_LT_OQ", "_CMP_EQ_OQ", NULL,
 };
 
-static const struct embedded *find_file(const char *name)
+const char *template_text(const char *file)
 {
     for (const struct embedded *f = embedded_files; f->name; f++)
-        if (strcmp(f->name, name) == 0)
-            return f;
-    bug("no template %s", name);
+        if (strcmp(f->name, file) == 0)
+            return f->text;
+    bug("no template %s", file);
 }
 
 /* The chunk's text; *length is its length. */
@@ -33,7 +33,7 @@ static const char *find_chunk(const char *file, const char *chunk, size_t *lengt
 {
     char mark[64];
     snprintf(mark, sizeof mark, "/*@ begin %s */\n", chunk);
-    const char *begin = strstr(find_file(file)->text, mark);
+    const char *begin = strstr(template_text(file), mark);
     if (!begin)
         bug("no chunk %s in %s", chunk, file);
     begin += strlen(mark);
@@ -156,7 +156,7 @@ static bool has_chunk(const char *name, size_t length)
         return false;
     char mark[64];
     snprintf(mark, sizeof mark, "/*@ begin %.*s */", (int)length, name);
-    return strstr(find_file("math.h")->text, mark) != NULL;
+    return strstr(template_text("math.h"), mark) != NULL;
 }
 
 /* Adds a function after those that it calls; each once. */
