@@ -185,19 +185,15 @@ static void add_rows(struct emitter *e)
     const struct row_program *r = e->rows;
     if (!r)
         return;
-    size_t width = (size_t)(r->width + r->more_columns), tables = rows_at(e);
-    size_t x = tables + ((size_t)r->n_tables * sizeof(float *) + 63) / 64 * 64;
-    size_t texts = x + ROWS_AT_ONCE * width * sizeof(float);
-    size_t floats = (texts + r->texts * ROW_TEXT_ROOM + 63) / 64 * 64;
-    size_t doubles = (floats + r->floats * sizeof(float) + 63) / 64 * 64;
-    size_t networks = (doubles + r->doubles * sizeof(double) + 63) / 64 * 64;
-    size_t user = rows_at(e) + rows_scratch(r) - (width * sizeof(float) + 63) / 64 * 64;
+    const struct row_layout l = lay_out_rows(r);
+    const size_t at = rows_at(e);
+    const char *width = print(e, "%zu", l.width);
     const struct word words[] = {
-        {"N_TABLES", print(e, "%d", r->n_tables ? r->n_tables : 1)}, {"TABLE_LIST", row_table_list(e->job, r)},
-        {"TABLES_AT", print(e, "%zu", tables)}, {"X_AT", print(e, "%zu", x)}, {"TEXTS_AT", print(e, "%zu", texts)},
-        {"FLOATS_AT", print(e, "%zu", floats)}, {"DOUBLES_AT", print(e, "%zu", doubles)},
-        {"NETWORKS_AT", print(e, "%zu", networks)}, {"ROW_FLOATS", print(e, "%zu", width)},
-        {"INPUTS", print(e, "%d", e->p->inputs)}, {"OUTPUTS", print(e, "%d", e->p->outputs)},
+        {"N_TABLES", print(e, "%zu", l.n_tables)}, {"TABLE_LIST", row_table_list(e->job, r)},
+        {"TABLES_AT", print(e, "%zu", at)}, {"X_AT", print(e, "%zu", at + l.x)},
+        {"TEXTS_AT", print(e, "%zu", at + l.texts)}, {"FLOATS_AT", print(e, "%zu", at + l.floats)},
+        {"DOUBLES_AT", print(e, "%zu", at + l.doubles)}, {"NETWORKS_AT", print(e, "%zu", at + l.networks)},
+        {"ROW_FLOATS", width}, {"INPUTS", print(e, "%d", e->p->inputs)}, {"OUTPUTS", print(e, "%d", e->p->outputs)},
     };
     add_row_types(e->to);
     add_networks(e);
@@ -205,8 +201,7 @@ static void add_rows(struct emitter *e)
     template_add(e->job, e->to, "frame.c", "score_columns", NULL, words, (int)COUNT(words));
     text_print(e->to, "\n");
     const struct word requests[] = {
-        {"USER_AT", print(e, "%zu", user)}, {"USER_INPUTS", print(e, "%d", r->user_width)},
-        {"ROW_FLOATS", print(e, "%zu", width)},
+        {"USER_AT", print(e, "%zu", at + l.user)}, {"USER_INPUTS", print(e, "%d", r->user_width)}, {"ROW_FLOATS", width},
         {"INPUTS", print(e, "%d", e->p->inputs)}, {"OUTPUTS", print(e, "%d", e->p->outputs)},
     };
     if (r->user_width) {

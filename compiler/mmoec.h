@@ -567,6 +567,13 @@ bool read_row_table(struct job *job, const struct row_table *t, float *to);     
 
 /* After bind_tables. x [n][p->width], status [n]; scratch, aligned to 64: rows_scratch(p) bytes. A bad row is zeros. */
 size_t rows_scratch(const struct row_program *p);
+/* Where its parts are, in bytes: pointers to tables, then these; generated code lays its own out alike. */
+struct row_layout {
+    size_t x, user, texts, floats, doubles, networks;
+    size_t bytes;                   /* all of it */
+    size_t width, n_tables;         /* floats of a row; pointers, at least 1 */
+};
+struct row_layout lay_out_rows(const struct row_program *p);
 void run_rows(const struct row_program *p, const struct mmoe_values *values, size_t n, float *x,
               struct mmoe_row_status *status, void *scratch);
 /* The same, then the model's scores: y [n][outputs], NaN for a bad row. scratch: rows_scratch(p) bytes, then those that

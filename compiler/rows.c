@@ -73,11 +73,9 @@ void run_row_network(const struct rows *r, const void *self, const float *u, siz
     walk_rows(w->plan, k, r->table[w->table], u, (size_t)w->plan->inputs, steps, a, r->scratch);
 }
 
-/* ---- scratch: the state, then what it points at, each aligned to 64 ---------------------------- */
+/* ---- scratch: each part aligned to 64 ---------------------------------------------------------- */
 
 static size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-static size_t row_floats(const struct row_program *p) { return (size_t)(p->width + p->more_columns); }
 
 static size_t network_scratch(const struct row_program *p)
 {
@@ -89,35 +87,40 @@ static size_t network_scratch(const struct row_program *p)
     return most;
 }
 
-size_t rows_scratch(const struct row_program *p)
+struct row_layout lay_out_rows(const struct row_program *p)
 {
-    return aligned(sizeof(struct rows)) + aligned((size_t)p->n_tables * sizeof(float *)) +
-           aligned(ROWS_AT_ONCE * row_floats(p) * sizeof(float)) + aligned(p->texts * ROW_TEXT_ROOM) +
-           aligned(p->floats * sizeof(float)) + aligned(p->doubles * sizeof(double)) + aligned(network_scratch(p)) +
-           aligned(row_floats(p) * sizeof(float));
+    struct row_layout l = {.width = (size_t)(p->width + p->more_columns), .n_tables = p->n_tables ? (size_t)p->n_tables : 1};
+    l.x = aligned(l.n_tables * sizeof(float *));
+    l.user = l.x + aligned(ROWS_AT_ONCE * l.width * sizeof(float));
+    l.texts = l.user + aligned(l.width * sizeof(float));
+    l.floats = l.texts + aligned(p->texts * ROW_TEXT_ROOM);
+    l.doubles = l.floats + aligned(p->floats * sizeof(float));
+    l.networks = l.doubles + aligned(p->doubles * sizeof(double));
+    l.bytes = l.networks + aligned(network_scratch(p));
+    return l;
 }
 
-static void *take(char **at, size_t bytes)
-{
-    void *here = *at;
-    *at += aligned(bytes);
-    return here;
-}
+size_t rows_scratch(const struct row_program *p) { return lay_out_rows(p).bytes; }
 
-static struct rows *begin_rows(const struct row_program *p, const struct mmoe_values *values, char *scratch)
+static void begin_rows(const struct row_program *p, const struct row_layout *l, const struct mmoe_values *values,
+                       char *scratch, struct rows *r)
 {
-    struct rows *r = take(&scratch, sizeof *r);
-    const float **table = take(&scratch, (size_t)p->n_tables * sizeof *table);
-    *r = (struct rows){.column = p->columns, .values = values, .table = table, .stride = row_floats(p)};
-    r->x = take(&scratch, ROWS_AT_ONCE * row_floats(p) * sizeof(float));
-    r->texts = take(&scratch, p->texts * ROW_TEXT_ROOM);
-    r->floats = take(&scratch, p->floats * sizeof(float));
-    r->doubles = take(&scratch, p->doubles * sizeof(double));
-    r->scratch = scratch;
+    const float **table = (const float **)(void *)scratch;
     for (int i = 0; i < p->n_tables; i++)
         table[i] = p->tables[i].numbers;
-    return r;
+    r->column = p->columns;
+    r->values = values;
+    r->table = table;
+    r->shared = 0;
+    r->stride = l->width;
+    r->x = (void *)(scratch + l->x);
+    r->texts = scratch + l->texts;
+    r->floats = (void *)(scratch + l->floats);
+    r->doubles = (void *)(scratch + l->doubles);
+    r->scratch = scratch + l->networks;
 }
+
+/* ---- blocks of rows ------------------------------------------------------------------------------ */
 
 enum share { EVERYTHING, OF_USER, OF_ITEM };
 
@@ -142,23 +145,26 @@ static size_t block_at(size_t at, size_t n) { return n - at < ROWS_AT_ONCE ? n -
 void run_rows(const struct row_program *p, const struct mmoe_values *values, size_t n, float *x,
               struct mmoe_row_status *status, void *scratch)
 {
-    struct rows *r = begin_rows(p, values, scratch);
-    for (size_t at = 0; at < n; at += r->n) {
-        run_block_of_rows(p, r, at, block_at(at, n), status + at);
-        for (size_t i = 0; i < r->n; i++, x += p->width)
-            memcpy(x, r->x + i * r->stride, (size_t)p->width * sizeof *x);
+    const struct row_layout l = lay_out_rows(p);
+    struct rows r;
+    begin_rows(p, &l, values, scratch, &r);
+    for (size_t at = 0; at < n; at += r.n) {
+        run_block_of_rows(p, &r, at, block_at(at, n), status + at);
+        for (size_t i = 0; i < r.n; i++, x += p->width)
+            memcpy(x, r.x + i * r.stride, (size_t)p->width * sizeof *x);
     }
 }
 
 void score_rows_by(const struct row_program *p, const struct mmoe_model *m, const struct mmoe_values *values, size_t n,
                    float *y, struct mmoe_row_status *status, void *scratch)
 {
-    struct rows *r = begin_rows(p, values, scratch);
-    char *rest = (char *)scratch + rows_scratch(p);
-    for (size_t at = 0; at < n; at += r->n, y += r->n * m->outputs) {
-        run_block_of_rows(p, r, at, block_at(at, n), status + at);
-        m->score(m->weights, r->x, r->stride, r->n, y, rest);
-        spoil_bad_scores(r, y, m->outputs);
+    const struct row_layout l = lay_out_rows(p);
+    struct rows r;
+    begin_rows(p, &l, values, scratch, &r);
+    for (size_t at = 0; at < n; at += r.n, y += r.n * m->outputs) {
+        run_block_of_rows(p, &r, at, block_at(at, n), status + at);
+        m->score(m->weights, r.x, r.stride, r.n, y, (char *)scratch + l.bytes);
+        spoil_bad_scores(&r, y, m->outputs);
     }
 }
 
@@ -166,27 +172,29 @@ void score_rows_by(const struct row_program *p, const struct mmoe_model *m, cons
 void score_requests_by(const struct row_program *p, const struct mmoe_model *m, const struct mmoe_values *values,
                        const size_t *offsets, size_t n_users, float *y, struct mmoe_row_status *status, void *scratch)
 {
-    struct rows *r = begin_rows(p, values, scratch);
+    const struct row_layout l = lay_out_rows(p);
     const size_t users = (size_t)p->user_width;
-    char *rest = (char *)scratch + rows_scratch(p);
-    float *user = (float *)(void *)(rest - aligned(row_floats(p) * sizeof(float))), *rows = r->x;
+    float *const user = (void *)((char *)scratch + l.user), *const rows = (void *)((char *)scratch + l.x);
     struct mmoe_row_status user_status;
-    for (r->user = 0; r->user < n_users; r->user++) {
-        if (offsets[r->user] == offsets[r->user + 1])
+    struct rows r;
+    begin_rows(p, &l, values, scratch, &r);
+    for (r.user = 0; r.user < n_users; r.user++) {
+        if (offsets[r.user] == offsets[r.user + 1])
             continue;
-        r->shared = 0;
-        r->x = user;
-        begin_block(r, r->user, 1, &user_status);
-        run_features(p, r, OF_USER);
-        r->shared = 1;
-        r->x = rows;
-        for (size_t at = offsets[r->user], end = offsets[r->user + 1]; at < end; at += r->n) {
-            begin_user_block(r, at, end - at < ROWS_AT_ONCE ? end - at : ROWS_AT_ONCE, status + at, user, user_status, users);
-            run_features(p, r, OF_ITEM);
-            clear_bad_rows(r, (size_t)p->width);
-            const size_t one[2] = {0, r->n};
-            m->score_users(m->weights, r->x, r->stride, r->x + users, r->stride, one, 1, y + at * m->outputs, rest);
-            spoil_bad_scores(r, y + at * m->outputs, m->outputs);
+        r.shared = 0;
+        r.x = user;
+        begin_block(&r, r.user, 1, &user_status);
+        run_features(p, &r, OF_USER);
+        r.shared = 1;
+        r.x = rows;
+        for (size_t at = offsets[r.user], end = offsets[r.user + 1]; at < end; at += r.n) {
+            begin_user_block(&r, at, block_at(at, end), status + at, user, user_status, users);
+            run_features(p, &r, OF_ITEM);
+            clear_bad_rows(&r, (size_t)p->width);
+            const size_t one[2] = {0, r.n};
+            m->score_users(m->weights, r.x, r.stride, r.x + users, r.stride, one, 1, y + at * m->outputs,
+                           (char *)scratch + l.bytes);
+            spoil_bad_scores(&r, y + at * m->outputs, m->outputs);
         }
     }
 }
